@@ -1,0 +1,81 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every target of ours: Swift 6 language mode (the tools version's default, with complete concurrency checking), and no
+// warning is let through.
+let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+
+let package = Package(
+    name: "larmnod",
+    products: [.executable(name: "larmnod", targets: ["larmnod"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+    ],
+    targets: [
+        // Events and how they are said. Pure: no input or output, no clock.
+        .target(
+            name: "AlarmProtocol",
+            dependencies: [.product(name: "CryptoExtras", package: "swift-crypto")],
+            path: "Sources/Protocol",
+            swiftSettings: strict),
+
+        // Devices to signals. Each C library has one thin shim, in the folder of the driver that uses it.
+        .systemLibrary(name: "CGPIO", path: "Sources/Drivers/GPIO/CGPIO", providers: [.apt(["libgpiod-dev"])]),
+        .systemLibrary(name: "CModbus", path: "Sources/Drivers/Modbus/CModbus", providers: [.apt(["libmodbus-dev"])]),
+        .systemLibrary(
+            name: "CSerialPort", path: "Sources/Drivers/SerialPort/CSerialPort",
+            providers: [.apt(["libserialport-dev"])]),
+        .target(
+            name: "Drivers",
+            dependencies: ["AlarmProtocol", "CGPIO", "CModbus", "CSerialPort"],
+            path: "Sources/Drivers",
+            exclude: ["GPIO/CGPIO", "Modbus/CModbus", "SerialPort/CSerialPort"],
+            swiftSettings: strict),
+
+        // The daemon as a library.
+        .systemLibrary(name: "CSQLite", path: "Sources/Gateway/Outbox/CSQLite", providers: [.apt(["libsqlite3-dev"])]),
+        .target(name: "CTOML", path: "Sources/Gateway/Configuration/CTOML"),
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "AlarmProtocol", "Drivers", "CSQLite", "CTOML",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            path: "Sources/Gateway",
+            exclude: ["Outbox/CSQLite", "Configuration/CTOML"],
+            swiftSettings: strict),
+
+        // The centre's end, small.
+        .target(
+            name: "Receiver",
+            dependencies: [
+                "AlarmProtocol",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Sources/Receiver",
+            swiftSettings: strict),
+
+        .executableTarget(
+            name: "larmnod",
+            dependencies: [
+                "Gateway", "Receiver",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Sources/larmnod",
+            swiftSettings: strict),
+
+        .testTarget(name: "ProtocolTests", dependencies: ["AlarmProtocol"], swiftSettings: strict),
+        .testTarget(name: "DriverTests", dependencies: ["Drivers"], swiftSettings: strict),
+        .testTarget(name: "GatewayTests", dependencies: ["Gateway", "Receiver"], swiftSettings: strict),
+        .testTarget(name: "ReceiverTests", dependencies: ["Receiver"], swiftSettings: strict),
+    ],
+    cxxLanguageStandard: .cxx17
+)

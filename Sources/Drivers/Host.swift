@@ -1,0 +1,45 @@
+import AlarmProtocol
+
+/// All that a driver may ask for. The gateway implements it; tests script it.
+public protocol Host: Sendable {
+    /// Hands over what one reading brought, in one commit. Returns when it is on disk (or, where the device is set to
+    /// wait for it, when the receiver has acknowledged it): only now may a panel be told "received".
+    /// - Throws: `ReportError` when nothing was stored. The driver keeps the reading and reports it again, or tells the
+    ///   panel to try again; it must not pretend that it was received.
+    func report(_ signals: [Signal]) throws
+
+    /// The device answers: a good reading, a poll from a panel. Ends the device's trouble. Cheap: call it every time.
+    func answers()
+
+    /// Waits until one of the descriptors is readable (or in error or hung up: reading it will tell), the deadline
+    /// passes, or the driver is to stop.
+    func wait(for descriptors: [Int32], until deadline: ContinuousClock.Instant?) -> Wake
+
+    /// The time: injected, so that tests own it.
+    var now: Moment { get }
+
+    /// A line in the log, named after the device. Not an event: nobody at the centre sees it.
+    func log(_ level: LogLevel, _ message: String)
+}
+
+public enum Wake: Sendable, Equatable {
+    /// These descriptors have something to say.
+    case ready([Int32])
+    case deadline
+    /// The daemon stops, or the device's configuration changed: close and return.
+    case stop
+}
+
+public enum LogLevel: Sendable, Equatable { case debug, notice, warning, error }
+
+/// Nothing of a report was stored.
+public struct ReportError: Error, Sendable, Equatable, CustomStringConvertible {
+    public var description: String
+    public init(_ description: String) { self.description = description }
+}
+
+extension Host {
+    /// Waits without descriptors: the only way that a driver sleeps.
+    public func wait(until deadline: ContinuousClock.Instant) -> Wake { wait(for: [], until: deadline) }
+    public func report(_ signal: Signal) throws { try report([signal]) }
+}

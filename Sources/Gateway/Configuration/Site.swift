@@ -1,0 +1,93 @@
+import AlarmProtocol
+import Drivers
+
+/// A whole, checked configuration. Made only by `SiteReader`; a value of this type is free of known errors.
+public struct Site: Sendable {
+    /// The site's name as people say it: "Furutorpsskolan".
+    public var name: String
+    /// 3–16 hexadecimal digits, upper case. Points may have their own.
+    public var account: String
+    /// Whether this board's clock can be trusted from the start ("trusted": it has a battery, or it is only a test) or
+    /// only once the kernel says that it is synchronised ("network").
+    public var clockIsTrusted: Bool
+    /// Where the outbox lies: a directory that only this daemon writes to.
+    public var stateDirectory: String
+    /// The control socket's path, and the group (besides root and the daemon's own user) that may use it.
+    public var controlSocket: String
+    public var operators: String?
+    public var limits: Limits
+    /// In order of preference: the first that works carries the events.
+    public var paths: [PathSettings]
+    public var devices: [Device]
+
+    /// The configured points of all devices, by their full name.
+    public var points: [Point] { devices.flatMap(\.points) }
+}
+
+/// What is bounded, and where. Defaults are for a 4 GB card.
+public struct Limits: Sendable, Hashable {
+    /// Events waiting to be acknowledged. The last tenth is kept for fire and danger.
+    public var waitingEvents = 100_000
+    /// Delivered events kept as the site's log: rows, and bytes of the whole store.
+    public var logEvents = 200_000
+    public var storeBytes = 256 * 1024 * 1024
+
+    public init() {}
+}
+
+/// One network interface to one receiver address (EN 50136: ATP), with all that is agreed with that receiver.
+public struct PathSettings: Sendable {
+    public enum Transport: Sendable { case tcp, udp }
+    public enum Format: Sendable { case siaDCS, contactID }
+
+    /// The path's name: "fibre".
+    public var name: String
+    /// The receiver's name: paths to the same receiver share its refusals.
+    public var receiver: String
+    public var host: String
+    public var port: Int
+    /// The network interface to bind to, or nil for whichever the routing table gives.
+    public var interface: String?
+    public var transport: Transport
+    /// The transmitter's account in the frame's header, where the centre gave one for this path; else each event's own.
+    public var account: String?
+    /// R and L of the header (dc09 reference 6): hexadecimal digits without the letter; R is left out where nil.
+    public var receiverNumber: String?
+    public var line: String
+    public var key: Key?
+    public var format: Format
+    public var characterSet: CharacterSet
+    /// Which extended data blocks the receiver takes: "H" (time of occurrence), "I" (text). Empty for old receivers.
+    public var extendedBlocks: Set<ExtendedBlock.Kind>
+    /// Longest silence before a link test is sent.
+    public var poll: Duration
+    /// How long to wait for a reply.
+    public var timeout: Duration
+    /// Failures in a row before the path counts as down.
+    public var attempts: Int
+}
+
+/// One configured device: the driver, ready to run, and its points.
+public struct Device: Sendable {
+    /// "gpio.cabinet"
+    public var name: String
+    public var driver: any Driver
+    public var points: [Point]
+    /// Account, partition of the device's own trouble, and what an unclassified message of it is taken for.
+    public var account: String
+    public var partition: Int
+    /// Report returns only when the receiver has acknowledged, or this time has passed; nil: when it is on disk.
+    public var waitForReceiver: Duration?
+}
+
+/// One configured input with a stable name.
+public struct Point: Sendable, Hashable {
+    /// "gpio.cabinet.front-door"
+    public var name: String
+    public var account: String
+    public var kind: EventKind
+    public var partition: Int
+    /// Zone, or user.
+    public var zone: Int
+    public var text: String
+}
