@@ -93,6 +93,19 @@ public final class Settings {
         return number
     }
 
+    /// What may be said by name or by number: `line = "GPIO17"` or `line = 17`.
+    public enum NameOrNumber: Sendable, Hashable {
+        case name(String)
+        case number(Int)
+    }
+
+    /// A name in quotes, or a whole number in the range.
+    public func nameOrNumber(_ key: String, in range: ClosedRange<Int>) -> NameOrNumber {
+        if case .integer = value(key) { return .number(integer(key, in: range)) }
+        return .name(
+            string(key, expected: "a name in quotes, or a whole number from \(range.lowerBound) to \(range.upperBound)"))
+    }
+
     public func boolean(_ key: String, default fallback: Bool) -> Bool {
         guard let value = value(key) else { return fallback }
         guard case .boolean(let flag) = value else {

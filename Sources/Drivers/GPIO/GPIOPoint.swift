@@ -1,0 +1,33 @@
+/// Where a contact is found on the board, and what it means: `[device.gpio.NAME.point.POINT]`.
+struct GPIOPoint: Sendable, Hashable {
+    enum Bias: Sendable, Hashable { case asIs, disabled, pullUp, pullDown }
+
+    var name: String
+    var line: LineName
+    /// The line reads 1 when its voltage is low.
+    var activeLow: Bool
+    /// The level that means "active": 1 for a contact that is open at rest, 0 for one that is closed at rest. A closed
+    /// contact reads as 1, after `activeLow`.
+    var activeLevel: Bool
+    var bias: Bias
+    /// How long a level must stand to count.
+    var debounce: Duration
+
+    init(_ settings: Settings, chip deviceChip: String?) {
+        name = settings.name
+        // Said by the board's file in terms of chip and line before we see it; here only known.
+        _ = settings.optionalString("terminal", expected: "a terminal's name in quotes, as \"IN1\"")
+        let chip = settings.optionalString("chip", expected: "a GPIO chip's label in quotes") ?? deviceChip
+        line = LineName(chip: chip, line: settings.nameOrNumber("line", in: 0...65_535))
+        if case .number = line.line, chip == nil {
+            settings.refuse("line", "a line given by its number needs chip = \"LABEL\", here or for the whole device")
+        }
+        activeLevel = settings.choice("contact", of: [("normally-open", true), ("normally-closed", false)])
+        activeLow = settings.boolean("active-low", default: false)
+        bias = settings.choice(
+            "bias",
+            of: [("as-is", .asIs), ("disabled", .disabled), ("pull-up", .pullUp), ("pull-down", .pullDown)],
+            default: .asIs)
+        debounce = settings.duration("debounce", in: .zero ... .seconds(5), default: .milliseconds(30))
+    }
+}
