@@ -1,0 +1,78 @@
+import CSerialPort
+import Glibc
+
+extension SerialPort {
+    /// A port of this board, under its most lasting name.
+    public struct Name: Sendable, Hashable {
+        /// "/dev/serial/by-id/usb-FTDI_…-if00-port0" where there is one, else the device.
+        public var path: String
+        /// "/dev/ttyUSB0"
+        public var device: String
+        /// What the adapter says of itself; empty where it says nothing.
+        public var product: String
+    }
+
+    /// The real ports, as libserialport lists them. Pseudo-terminals are not listed.
+    public static func available() -> [Name] {
+        var list: UnsafeMutablePointer<OpaquePointer?>?
+        guard sp_list_ports(&list) == SP_OK, let list else { return [] }
+        defer { sp_free_port_list(list) }
+        var lasting: [String: String] = [:]
+        for link in paths(matching: "/dev/serial/by-id/*") {
+            if let device = realPath(link) { lasting[device] = link }
+        }
+        var names: [Name] = []
+        for index in 0... {
+            guard let port = list[index] else { break }
+            guard let text = sp_get_port_name(port) else { continue }
+            let device = String(cString: text)
+            let product = sp_get_port_description(port).map { String(cString: $0) } ?? ""
+            names.append(Name(path: lasting[device] ?? device, device: device, product: product))
+        }
+        return names.sorted { $0.path < $1.path }
+    }
+}
+
+/// The programs that have a device open, as "minicom (process 1234)". Without root only our own user's are seen.
+func holders(of device: String) -> [String] {
+    var seen: Set<Int32> = []
+    for link in paths(matching: "/proc/[0-9]*/fd/*") where linkTarget(link) == device {
+        if let number = link.split(separator: "/").dropFirst().first, let process = Int32(number) {
+            seen.insert(process)
+        }
+    }
+    return seen.sorted().map {
+        $0 == getpid() ? "another device of this program" : "\(programName($0)) (process \($0))"
+    }
+}
+
+/// What a link says, without looking at what it leads to (which may lie on a disk that does not answer).
+private func linkTarget(_ link: String) -> String? {
+    var buffer = [CChar](repeating: 0, count: 256)
+    let count = readlink(link, &buffer, buffer.count)
+    guard count > 0 else { return nil }
+    return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
+private func programName(_ process: Int32) -> String {
+    let descriptor = open("/proc/\(process)/comm", O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return "a program" }
+    defer { close(descriptor) }
+    var buffer = [UInt8](repeating: 0, count: 64)
+    let count = read(descriptor, &buffer, buffer.count)
+    return String(decoding: buffer[..<max(0, count)].filter { $0 >= 0x20 }, as: UTF8.self)
+}
+
+/// The path without symbolic links, or nil (with errno) where it leads nowhere.
+func realPath(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
+}
+
+private func paths(matching pattern: String) -> [String] {
+    var found = glob_t()
+    defer { globfree(&found) }
+    guard glob(pattern, 0, nil, &found) == 0 else { return [] }
+    return (0..<Int(found.gl_pathc)).compactMap { found.gl_pathv[$0].map { String(cString: $0) } }
+}
