@@ -1,0 +1,192 @@
+import AlarmProtocol
+import Drivers
+import Glibc
+import Logging
+import Synchronization
+
+/// What a driver sees of the gateway, and the thread it runs on. Opens the device again with back-off when it is lost,
+/// and tells its trouble and restore, once, for all kinds of device.
+final class DeviceHost: Host {
+    let device: Device
+    private let normaliser: Normaliser
+    private let intake: Intake
+    private let logger: Logger
+    private let stopping: Interrupt
+    private let state = Mutex(State())
+    /// Uptime in milliseconds when the driver last showed itself: the watchdog's evidence.
+    private let lastSign: Atomic<Int64>
+
+    struct State {
+        /// Points heard of since the device was (re)opened.
+        var heard: Set<String> = []
+        var answersSince: ContinuousClock.Instant?
+        var isLost = false
+        var why: String?
+        /// The trouble could not be stored yet.
+        var owesTrouble = false
+        /// Answers were seen while the trouble stood: the restore is owed.
+        var owesRestore = false
+    }
+
+    /// How long `wait` may take at most before it shows that the thread lives.
+    private static let longestWait = Duration.seconds(5)
+    private static let backOffs: [Duration] = [.seconds(1), .seconds(2), .seconds(5), .seconds(10), .seconds(30)]
+
+    init(_ device: Device, intake: Intake, stopping: Interrupt) {
+        self.device = device
+        self.intake = intake
+        self.stopping = stopping
+        normaliser = Normaliser(device)
+        var logger = Logger(label: device.name)
+        logger.logLevel = .info
+        self.logger = logger
+        lastSign = Atomic(intake.clock().uptime)
+    }
+
+    // MARK: Host
+
+    var now: Moment { intake.clock() }
+
+    func report(_ signals: [Signal]) throws {
+        showLife()
+        let heard = state.withLock { $0.heard }
+        let ids: [Int64]
+        do {
+            ids = try intake.take { known in
+                normaliser.events(
+                    signals,
+                    .init(state: known, isFirstReading: { !heard.contains($0) }, now: now))
+            }
+        } catch let error as OutboxError { throw ReportError(error.description) }
+        state.withLock { state in for signal in signals { state.heard.insert("\(device.name).\(signal.point)") } }
+        if let limit = device.waitForReceiver, !ids.isEmpty {
+            // The event is on disk either way; the panel hears of it at the latest when its own patience ends.
+            if !intake.outbox.waitUntilAcknowledged(ids, atMost: limit) {
+                log(.warning, "not acknowledged by the centre within \(limit.described); it is on disk and will be sent")
+            }
+            showLife()
+        }
+    }
+
+    func answers() {
+        showLife()
+        let owes = state.withLock { state -> Bool in
+            if state.answersSince == nil { state.answersSince = .now }
+            guard state.isLost else { return false }
+            state.isLost = false
+            state.why = nil
+            return true
+        }
+        if owes { tell(lost: false, "") }
+    }
+
+    func wait(for descriptors: [Int32], until deadline: ContinuousClock.Instant?) -> Wake {
+        var polled = ([stopping.descriptor] + descriptors).map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        while true {
+            showLife()
+            if stopping.isSet { return .stop }
+            settleDebts()
+            let left = deadline.map { min(max(.zero, .now.duration(to: $0)), Self.longestWait) } ?? Self.longestWait
+            // Rounded up: a wait that ends a hair early would make a driver spin.
+            let timeout = Int32((left + .microseconds(999)).milliseconds)
+            let count = poll(&polled, nfds_t(polled.count), timeout)
+            if stopping.isSet { return .stop }
+            if count > 0 { return .ready(polled.dropFirst().filter { $0.revents != 0 }.map(\.fd)) }
+            if count < 0, errno != EINTR { return .ready(descriptors) }  // reading them will tell what is wrong
+            if let deadline, ContinuousClock.now >= deadline { return .deadline }
+        }
+    }
+
+    func log(_ level: LogLevel, _ message: String) {
+        switch level {
+        case .debug: logger.debug("\(message)")
+        case .notice: logger.notice("\(message)")
+        case .warning: logger.warning("\(message)")
+        case .error: logger.error("\(message)")
+        }
+    }
+
+    // MARK: The thread
+
+    /// Runs the driver until told to stop.
+    func live() {
+        var attempt = 0
+        while !stopping.isSet {
+            state.withLock { state in
+                state.heard = []
+                state.answersSince = nil
+            }
+            let began = ContinuousClock.now
+            var why = "the driver ended without being told to"
+            do { try device.driver.run(self) } catch { why = "\(error)" }
+            if stopping.isSet { return }
+            lose(why)
+            // A device that had worked for a minute starts again at the short end.
+            if .now - began > .seconds(60) { attempt = 0 }
+            let pause = Self.backOffs[min(attempt, Self.backOffs.count - 1)]
+            attempt += 1
+            if wait(for: [], until: .now + pause) == .stop { return }
+        }
+    }
+
+    private func lose(_ why: String) {
+        let isNews = state.withLock { state -> Bool in
+            defer {
+                state.isLost = true
+                state.why = why
+            }
+            return state.why != why
+        }
+        if isNews { log(.error, "lost: \(why)") }
+        tell(lost: true, why)
+    }
+
+    /// Stores the device's trouble or its end; what cannot be stored now is owed.
+    private func tell(lost: Bool, _ why: String) {
+        do {
+            _ = try intake.take { known in
+                guard known(device.name + ".fault") ?? false != lost else { return [] }
+                return [normaliser.deviceTrouble(active: lost, text: why, now: now)]
+            }
+            state.withLock { state in
+                state.owesTrouble = false
+                state.owesRestore = false
+            }
+        } catch {
+            state.withLock { state in
+                state.owesTrouble = lost
+                state.owesRestore = !lost
+            }
+        }
+    }
+
+    private func settleDebts() {
+        let (trouble, restore, why) = state.withLock { ($0.owesTrouble, $0.owesRestore, $0.why) }
+        if trouble { tell(lost: true, why ?? "no reason known") } else if restore { tell(lost: false, "") }
+    }
+
+    private func showLife() { lastSign.store(intake.clock().uptime, ordering: .relaxed) }
+
+    /// How long ago the driver last called its host, in milliseconds. Above the watchdog's limit it hangs.
+    func silence(at now: Moment) -> Int64 { now.uptime - lastSign.load(ordering: .relaxed) }
+
+    /// For `status`: nil when the device answers or has not been tried yet.
+    var trouble: String? { state.withLock { $0.isLost ? $0.why : nil } }
+    var hasAnswered: Bool { state.withLock { $0.answersSince != nil } }
+}
+
+/// A flag that also wakes a `poll`: how threads are told to stop.
+final class Interrupt: Sendable {
+    let descriptor: Int32
+    private let flag = Atomic(false)
+
+    init() { descriptor = eventfd(0, Int32(EFD_CLOEXEC.rawValue) | Int32(EFD_NONBLOCK.rawValue)) }
+    deinit { close(descriptor) }
+
+    var isSet: Bool { flag.load(ordering: .acquiring) }
+
+    func set() {
+        flag.store(true, ordering: .releasing)
+        eventfd_write(descriptor, 1)
+    }
+}

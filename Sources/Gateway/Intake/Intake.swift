@@ -1,0 +1,36 @@
+import AlarmProtocol
+import Drivers
+import Synchronization
+
+/// The synchronous half: from a signal to an event on disk. Keeps the last known state of every point in step with the
+/// outbox, so that what has not changed is not told again.
+final class Intake: Sendable {
+    let outbox: Outbox
+    let clock: @Sendable () -> Moment
+    /// The last stored state of every point. One device's points are only touched by that device's thread; the lock is
+    /// for the dictionary, and is not held during a sync.
+    private let states: Mutex<[String: Bool]>
+
+    init(outbox: Outbox, clock: @escaping @Sendable () -> Moment) {
+        self.outbox = outbox
+        self.clock = clock
+        states = Mutex(outbox.lastStates())
+    }
+
+    /// Stores the events that `make` gives for the known states. Durable when it returns; nothing is remembered of what
+    /// could not be stored, so that the next reading tries again.
+    /// - Returns: the identifiers.
+    func take(_ make: (_ known: (String) -> Bool?) -> [NewEvent]) throws(OutboxError) -> [Int64] {
+        let known = states.withLock { $0 }
+        let events = make { known[$0] }
+        guard !events.isEmpty else { return [] }
+        let ids = try outbox.append(events)
+        states.withLock { states in
+            for new in events { if let active = new.active { states[new.event.point] = active } }
+        }
+        return ids
+    }
+
+    /// The present state of a point, as last stored.
+    func state(of point: String) -> Bool? { states.withLock { $0[point] } }
+}

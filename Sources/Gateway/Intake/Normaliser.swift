@@ -1,0 +1,144 @@
+import AlarmProtocol
+import Drivers
+
+/// Makes events of what devices say. Pure: settings, the last known states and the signals in, events out.
+struct Normaliser: Sendable {
+    var account: String
+    var partition: Int
+    /// The device's full name: "gpio.cabinet".
+    var device: String
+    private let points: [String: Point]
+
+    init(_ device: Device) {
+        self.device = device.name
+        account = device.account
+        partition = device.partition
+        points = Dictionary(device.points.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// What the box knows before it hears the signals.
+    struct Known {
+        /// The point's last stored state; nil when none ever was.
+        var state: (_ point: String) -> Bool?
+        /// Nothing has been heard of this point since the daemon started or the device came back: a difference from the
+        /// last known state happened some time while nobody was listening.
+        var isFirstReading: (_ point: String) -> Bool
+        var now: Moment
+    }
+
+    /// The events that the signals make, in their order. A state that is as it was makes none.
+    func events(_ signals: [Signal], _ known: Known) -> [NewEvent] {
+        var changed: [String: Bool] = [:]
+        var events: [NewEvent] = []
+        for signal in signals {
+            let name = "\(device).\(signal.point)"
+            let last = { (name: String) in changed[name] ?? known.state(name) }
+            guard let new = event(signal, name, last, known) else { continue }
+            if let active = new.active { changed[new.event.point] = active }
+            events.append(new)
+        }
+        return events
+    }
+
+    private func event(
+        _ signal: Signal, _ name: String, _ last: (String) -> Bool?, _ known: Known
+    ) -> NewEvent? {
+        switch signal.reading {
+        case .active(let active):
+            guard active != (last(name) ?? false) else { return nil }
+            // The first reading of all is no news unless somebody ought to know of it.
+            let late = known.isFirstReading(name) && last(name) != nil
+            return say(signal, name, began: active, state: active, note: late ? "changed while not watched" : nil, known)
+        case .call: return say(signal, name, began: true, state: nil, note: nil, known)
+        case .cleared: return say(signal, name, began: false, state: nil, note: nil, known)
+        case .fault(let why):
+            let trouble = name + ".fault"
+            return last(trouble) == true ? nil : fault(name, trouble, active: true, text: why, signal, known)
+        case .healthy:
+            let trouble = name + ".fault"
+            return last(trouble) == true ? fault(name, trouble, active: false, text: "", signal, known) : nil
+        }
+    }
+
+    private func say(
+        _ signal: Signal, _ name: String, began: Bool, state: Bool?, note: String?, _ known: Known
+    ) -> NewEvent {
+        let point = points[name]
+        let kind = point?.kind ?? Kinds.unclassified
+        let codes = kind.saying(began: began)
+        // A panel's own words beat ours; a contact has none.
+        let words = [signal.text.isEmpty ? point?.text ?? "" : signal.text, note.map { "(\($0))" } ?? ""]
+        let text = words.filter { !$0.isEmpty }.joined(separator: " ")
+        return NewEvent(
+            Event(
+                account: point?.account ?? account, point: name, partition: point?.partition ?? partition,
+                zone: point?.zone ?? 0, sia: codes.sia, contactID: codes.contactID, qualifier: codes.qualifier,
+                urgency: codes.urgency, text: text.limited, occurred: signal.occurred ?? known.now),
+            active: state)
+    }
+
+    private func fault(
+        _ name: String, _ trouble: String, active: Bool, text: String, _ signal: Signal, _ known: Known
+    ) -> NewEvent {
+        let point = points[name]
+        let codes = (point == nil ? Kinds.deviceLost : Kinds.pointFault).saying(began: active)
+        let what = point.map { $0.text.isEmpty ? $0.name : $0.text } ?? name
+        let words = active ? "\(what): \(text)" : "\(what): answers again"
+        return NewEvent(
+            Event(
+                account: point?.account ?? account, point: trouble, partition: point?.partition ?? partition,
+                zone: point?.zone ?? 0, sia: codes.sia, contactID: codes.contactID, qualifier: codes.qualifier,
+                urgency: codes.urgency, text: words.limited, occurred: signal.occurred ?? known.now),
+            active: active)
+    }
+
+    /// The device as a whole cannot be read, or can be again.
+    func deviceTrouble(active: Bool, text: String, now: Moment) -> NewEvent {
+        let codes = Kinds.deviceLost.saying(began: active)
+        return NewEvent(
+            Event(
+                account: account, point: device + ".fault", partition: partition, sia: codes.sia,
+                contactID: codes.contactID, qualifier: codes.qualifier, urgency: codes.urgency,
+                text: (active ? "\(device) lost: \(text)" : "\(device) answers again").limited, occurred: now),
+            active: active)
+    }
+}
+
+extension EventKind {
+    /// As `codes`, but the end of a kind for which the trade has no restore is said as an untyped restore with the same
+    /// Contact ID event: a state that ends must be told and stored, or its next beginning would be taken for old news.
+    func saying(began: Bool) -> Vocabulary.Saying {
+        codes(began: began) ?? (sia: "UR", contactID: contactID, qualifier: .restore, urgency: .status)
+    }
+}
+
+extension String {
+    /// At most as much as an event's text holds.
+    var limited: String { count <= 128 ? self : prefix(127) + "…" }
+}
+
+/// The kinds that the box itself uses. Their names are rows of data/kinds.csv; a test holds them to it.
+enum Kinds {
+    static let unclassified = kind("unclassified")
+    static let deviceLost = kind("device-lost")
+    static let pointFault = kind("point-fault")
+    static let pathDown = kind("path-down")
+    static let eventParked = kind("event-parked")
+    static let queueFilling = kind("queue-filling")
+    static let storeDamaged = kind("store-damaged")
+    static let diskFailing = kind("disk-failing")
+    static let clockUnknown = kind("clock-unknown")
+    static let powerUp = kind("power-up")
+    static let restart = kind("restart")
+    static let manualTest = kind("manual-test")
+
+    static let names = [
+        "unclassified", "device-lost", "point-fault", "path-down", "event-parked", "queue-filling", "store-damaged",
+        "disk-failing", "clock-unknown", "power-up", "restart", "manual-test",
+    ]
+
+    /// The table is ours and a test reads every name above, so the fallback is never met; it is an alarm all the same.
+    private static func kind(_ name: String) -> EventKind {
+        EventKind.named(name) ?? EventKind.named("unclassified") ?? EventKind.all[0]
+    }
+}

@@ -1,0 +1,225 @@
+import AlarmProtocol
+
+/// The order in which waiting events are sent, in memory. Pure: the outbox keeps it in step with the disk.
+///
+/// Promise 3: events of one point go in the order they happened; otherwise the most urgent first, then the oldest. A
+/// more urgent event that waits behind older ones of its own point lends them its urgency, so that a restore is never
+/// overtaken by the next alarm of the same point, and the alarm need not wait for the rest of the backlog.
+///
+/// Only the oldest waiting event of a point can be next, so each class of urgency keeps a heap of such heads. Entries
+/// of the heaps go stale when a point changes; they are recognised and dropped when they come up.
+struct Waiting: Sendable {
+    private struct Line: Sendable {
+        /// (identifier, urgency) of the point's waiting events, oldest first, from `first` on.
+        var events: [(id: Int64, urgency: Urgency)] = []
+        var first = 0
+        /// How many wait, of each urgency: the smallest with any is what the head is worth.
+        var counts: [Int32] = [0, 0, 0, 0, 0, 0]
+        /// The head is being sent: nothing of this point may be.
+        var isBusy = false
+
+        var head: Int64? { first < events.count ? events[first].id : nil }
+        var urgency: Urgency? { counts.firstIndex { $0 > 0 }.flatMap { Urgency(rawValue: UInt8($0)) } }
+    }
+
+    /// An event that some receiver has refused. It waits for the others, and nobody waits for it.
+    private struct Refused: Sendable {
+        var id: Int64
+        var urgency: Urgency
+        var receivers: Set<String>
+        var isBusy = false
+    }
+
+    private var lines: [Line] = []
+    private var lineOfPoint: [String: Int] = [:]
+    private var lineOfEvent: [Int64: Int] = [:]
+    private var heads: [Heap] = Array(repeating: Heap(), count: Urgency.allCases.count)
+    private var refused: [Refused] = []
+    /// Test events that may only go over the path that they test.
+    private var pins: [Int64: String] = [:]
+
+    var count: Int { lineOfEvent.count + refused.count }
+    var isEmpty: Bool { count == 0 }
+    /// The oldest waiting event, in O(points). For start-up scans and `status`.
+    var oldest: Int64? {
+        (lines.compactMap(\.head) + refused.map(\.id)).min()
+    }
+
+    /// The most urgent class with anything waiting.
+    var mostUrgent: Urgency? { lines.compactMap(\.urgency).min() }
+
+    var all: [Int64] { Array(lineOfEvent.keys) + refused.map(\.id) }
+
+    func contains(_ id: Int64) -> Bool { lineOfEvent[id] != nil || refused.contains { $0.id == id } }
+
+    /// How many wait, of one urgency.
+    func count(of urgency: Urgency) -> Int {
+        lines.reduce(0) { $0 + Int($1.counts[Int(urgency.rawValue)]) } + refused.count { $0.urgency == urgency }
+    }
+
+    mutating func add(_ id: Int64, point: String, urgency: Urgency, pinnedTo path: String? = nil) {
+        let line: Int
+        if let known = lineOfPoint[point] {
+            line = known
+        } else {
+            line = lines.count
+            lines.append(Line())
+            lineOfPoint[point] = line
+        }
+        lineOfEvent[id] = line
+        if let path { pins[id] = path }
+        let before = lines[line].urgency
+        lines[line].events.append((id, urgency))
+        lines[line].counts[Int(urgency.rawValue)] += 1
+        if lines[line].urgency != before { offer(line) }
+    }
+
+    /// The next that only this path can carry: refused by other receivers, or pinned to it. Marked as being sent.
+    mutating func takeLeftOver(for receiver: String, over path: String) -> Taken? {
+        if let index = nextRefused(for: receiver) {
+            refused[index].isBusy = true
+            return Taken(id: refused[index].id, urgency: refused[index].urgency)
+        }
+        for (id, pin) in pins where pin == path {
+            guard let line = lineOfEvent[id], !lines[line].isBusy, lines[line].head == id else { continue }
+            lines[line].isBusy = true
+            return Taken(id: id, urgency: lines[line].urgency ?? .status)
+        }
+        return nil
+    }
+
+    private func nextRefused(for receiver: String) -> Int? {
+        refused.indices
+            .filter { !refused[$0].isBusy && !refused[$0].receivers.contains(receiver) }
+            .min { (refused[$0].urgency, refused[$0].id) < (refused[$1].urgency, refused[$1].id) }
+    }
+
+    /// The next to send to a receiver over a path, marked as being sent; nil when nothing may go.
+    mutating func take(for receiver: String, over path: String) -> Taken? {
+        let again = nextRefused(for: receiver)
+        for urgency in Urgency.allCases {
+            var passed: [Heap.Element] = []
+            defer { for head in passed { heads[Int(urgency.rawValue)].insert(head) } }
+            while let head = heads[Int(urgency.rawValue)].first {
+                let line = lines[head.line]
+                if line.isBusy || line.head != head.id || line.urgency != urgency {
+                    heads[Int(urgency.rawValue)].removeFirst()  // stale: offered anew when it is free
+                    continue
+                }
+                if let again, (refused[again].urgency, refused[again].id) < (urgency, head.id) { break }
+                heads[Int(urgency.rawValue)].removeFirst()
+                if let pin = pins[head.id], pin != path {
+                    passed.append(head)
+                    continue
+                }
+                lines[head.line].isBusy = true
+                return Taken(id: head.id, urgency: urgency)
+            }
+            if let again, refused[again].urgency == urgency {
+                refused[again].isBusy = true
+                return Taken(id: refused[again].id, urgency: urgency)
+            }
+        }
+        return nil
+    }
+
+    struct Taken: Sendable, Equatable {
+        var id: Int64
+        /// What it is worth now: its own urgency, or that of a more urgent event behind it.
+        var urgency: Urgency
+    }
+
+    /// It was not delivered: it may be taken again.
+    mutating func release(_ id: Int64) {
+        if let line = lineOfEvent[id] {
+            lines[line].isBusy = false
+            offer(line)
+        } else if let index = refused.firstIndex(where: { $0.id == id }) {
+            refused[index].isBusy = false
+        }
+    }
+
+    /// It is done with: acknowledged, parked or discarded.
+    mutating func remove(_ id: Int64) {
+        pins[id] = nil
+        if let line = lineOfEvent.removeValue(forKey: id) {
+            leave(line, id)
+        } else {
+            refused.removeAll { $0.id == id }
+        }
+    }
+
+    /// A receiver has refused it for good. From now on it blocks nobody, its own point included.
+    /// - Returns: all receivers that have refused it.
+    mutating func refuse(_ id: Int64, by receiver: String) -> Set<String> {
+        if let index = refused.firstIndex(where: { $0.id == id }) {
+            refused[index].receivers.insert(receiver)
+            refused[index].isBusy = false
+            return refused[index].receivers
+        }
+        guard let line = lineOfEvent.removeValue(forKey: id) else { return [] }
+        let urgency = lines[line].events.first { $0.id == id }?.urgency ?? .status
+        leave(line, id)
+        refused.append(Refused(id: id, urgency: urgency, receivers: [receiver]))
+        return [receiver]
+    }
+
+    private mutating func leave(_ line: Int, _ id: Int64) {
+        guard let index = lines[line].events[lines[line].first...].firstIndex(where: { $0.id == id }) else { return }
+        lines[line].counts[Int(lines[line].events[index].urgency.rawValue)] -= 1
+        if index == lines[line].first {
+            lines[line].first += 1
+            lines[line].isBusy = false
+            // The dead front is cut away when it is half of the line, so that a line costs O(1) an event.
+            if lines[line].first * 2 > lines[line].events.count {
+                lines[line].events.removeFirst(lines[line].first)
+                lines[line].first = 0
+            }
+        } else {
+            lines[line].events.remove(at: index)
+        }
+        offer(line)
+    }
+
+    private mutating func offer(_ line: Int) {
+        guard !lines[line].isBusy, let head = lines[line].head, let urgency = lines[line].urgency else { return }
+        heads[Int(urgency.rawValue)].insert(Heap.Element(id: head, line: line))
+    }
+}
+
+/// A binary heap of point heads, the oldest first.
+private struct Heap: Sendable {
+    struct Element: Sendable {
+        var id: Int64
+        var line: Int
+    }
+
+    private var elements: [Element] = []
+    var first: Element? { elements.first }
+
+    mutating func insert(_ element: Element) {
+        elements.append(element)
+        var child = elements.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard elements[child].id < elements[parent].id else { return }
+            elements.swapAt(child, parent)
+            child = parent
+        }
+    }
+
+    mutating func removeFirst() {
+        guard !elements.isEmpty else { return }
+        elements.swapAt(0, elements.count - 1)
+        elements.removeLast()
+        var parent = 0
+        while true {
+            var least = parent
+            for child in [2 * parent + 1, 2 * parent + 2]
+            where child < elements.count && elements[child].id < elements[least].id { least = child }
+            if least == parent { return }
+            elements.swapAt(least, parent)
+            parent = least
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import AlarmProtocol
+
+/// What the box has to say of itself; made into an event like any device's signal (promise 5).
+enum BoxTrouble: Sendable, Equatable {
+    case path(String, isDown: Bool, text: String)
+    case clockRejected(path: String)
+    case parked(sequence: Int, point: String, why: String)
+    case clock(isKnown: Bool)
+    case outbox(Outbox.Notice)
+    case started(afterCleanStop: Bool)
+
+    /// The point of reports on undeliverable events.
+    static let parkedPoint = "larmnod.parked"
+
+    /// The event, for the site's own account. `known` gives the last stored state of a point: a trouble that stands is
+    /// not told again. Nil where there is nothing new to tell.
+    func event(account: String, now: Moment, known: (String) -> Bool?) -> NewEvent? {
+        func lasting(_ point: String, _ kind: EventKind, _ active: Bool, _ text: String) -> NewEvent? {
+            guard active != (known(point) ?? false) else { return nil }
+            return NewEvent(make(point, kind, active, text), active: active)
+        }
+        func make(_ point: String, _ kind: EventKind, _ began: Bool, _ text: String) -> Event {
+            let codes = kind.saying(began: began)
+            return Event(
+                account: account, point: point, sia: codes.sia, contactID: codes.contactID,
+                qualifier: codes.qualifier, urgency: codes.urgency, text: text.limited, occurred: now)
+        }
+        switch self {
+        case .path(let name, let isDown, let text):
+            return lasting("path.\(name)", Kinds.pathDown, isDown, "path \(name): \(text)")
+        case .clockRejected(let path):
+            return NewEvent(
+                make("larmnod.clock.\(path)", Kinds.clockUnknown, true, "path \(path): the receiver rejects our time"))
+        case .parked(let sequence, let point, let why):
+            return NewEvent(
+                make(
+                    Self.parkedPoint, Kinds.eventParked, true,
+                    "event \(sequence) of \(point) could not be delivered: \(why)"))
+        case .clock(let isKnown):
+            return lasting(
+                "larmnod.clock", Kinds.clockUnknown, !isKnown,
+                isKnown ? "the clock is set" : "the clock is not set: times are uncertain, the order is kept")
+        case .outbox(let notice): return outboxEvent(notice, lasting, make)
+        case .started(let clean):
+            return NewEvent(
+                clean
+                    ? make("larmnod.start", Kinds.powerUp, true, "larmnod started")
+                    : make("larmnod.start", Kinds.restart, true, "larmnod started after it was cut off"))
+        }
+    }
+
+    private func outboxEvent(
+        _ notice: Outbox.Notice, _ lasting: (String, EventKind, Bool, String) -> NewEvent?,
+        _ make: (String, EventKind, Bool, String) -> Event
+    ) -> NewEvent? {
+        switch notice {
+        case .damaged(let kept, let lost, let file):
+            let name = file.split(separator: "/").last.map(String.init) ?? file
+            return NewEvent(
+                make(
+                    "larmnod.store", Kinds.storeDamaged, true,
+                    "the event store was damaged: \(kept) events kept, \(lost) known lost; set aside as \(name)"))
+        case .filling(let percent):
+            return lasting("larmnod.queue", Kinds.queueFilling, true, "events waiting: \(percent) % of the limit")
+        case .drained: return lasting("larmnod.queue", Kinds.queueFilling, false, "events waiting: below 25 % again")
+        case .cannotWrite(let why): return lasting("larmnod.disk", Kinds.diskFailing, true, why)
+        case .canWriteAgain: return lasting("larmnod.disk", Kinds.diskFailing, false, "events can be stored again")
+        }
+    }
+}

@@ -1,0 +1,265 @@
+import AlarmProtocol
+
+/// Decides which event goes over which path, and what a path's answer or silence means. Pure: input and time in, actions
+/// out; the uplink carries them out. Times are milliseconds of a clock that never steps.
+///
+/// - Paths are used in order: the first that works carries the events (fail-over, and fall-back once it works again).
+/// - A path that has kept an event waiting longer than `hesitation` is passed over: the next event goes over the next
+///   path meanwhile, so that a dead path never delays a living one.
+/// - A path that fails `attempts` times in a row is down: said once, over another path, and once when it is up again.
+struct Dispatcher: Sendable {
+    /// What a path must know of its settings.
+    struct Rules: Sendable {
+        var name: String
+        var receiver: String
+        var timeout: Int64
+        var attempts: Int
+        var poll: Int64
+    }
+
+    enum Work: Sendable, Equatable {
+        case event(Int64)
+        /// A link test: NULL.
+        case poll
+    }
+
+    /// One frame out and its reply, on one path.
+    struct Exchange: Sendable, Equatable {
+        /// Grows by one for each; an answer to an older one is ignored.
+        var number: Int
+        var work: Work
+        var started: Int64
+        var deadline: Int64
+        /// How often a NAK has made us correct the clock for this one.
+        var corrections = 0
+        /// It has been sent again because the connection turned out to have been closed by the other end.
+        var wasRenewed = false
+    }
+
+    enum Input: Sendable, Equatable {
+        /// The receiver's answer to an exchange.
+        case acknowledged
+        /// NAK: the receiver's time minus ours, in milliseconds; nil when it gave none.
+        case wrongClock(offset: Int64?)
+        /// DUH: understood as a frame, refused for good.
+        case refused(why: String)
+        /// The event cannot be said on this path at all; nothing was sent.
+        case cannotBeSaid(why: String)
+        /// The event is not there any more; nothing was sent.
+        case vanished
+        /// Nothing came, or no connection; in words.
+        case failed(why: String)
+        /// The connection, kept from before, had been closed by the other end: not a failure.
+        case connectionWasGone
+    }
+
+    enum Action: Sendable, Equatable {
+        case send(path: Int, Exchange, clockOffset: Int64)
+        /// Give up what runs on the path's connection and close it.
+        case abandon(path: Int)
+        case acknowledge(Int64, path: Int)
+        case release(Int64)
+        /// One receiver refused it; the answer is how many have (`parkIfRefusedByAll`).
+        case refuse(Int64, path: Int, why: String)
+        case pathDown(Int, why: String, lastGood: Int64?)
+        case pathUp(Int)
+        /// The receiver goes on rejecting our time after `limit` corrections.
+        case clockRejected(Int)
+    }
+
+    enum Health: Sendable, Equatable {
+        case untried
+        case working
+        /// It failed, but not often enough to be called down.
+        case failing(Int)
+        case down(since: Int64)
+    }
+
+    struct Path: Sendable {
+        var rules: Rules
+        var health = Health.untried
+        var exchange: Exchange?
+        /// Not before this time.
+        var nextTry: Int64 = 0
+        var backOff: Int64 = 0
+        var failures = 0
+        var lastGood: Int64?
+        var lastSent: Int64?
+        var clockOffset: Int64 = 0
+        var clockFault = false
+        var lastFailure: String?
+
+        var isDown: Bool { if case .down = health { true } else { false } }
+        /// Its last exchange did not fail: it may be given an event.
+        var isTrusted: Bool { health == .working || health == .untried }
+    }
+
+    private(set) var paths: [Path]
+    private var exchanges = 0
+
+    /// A path that is silent for so long does not hold up the next event.
+    static let hesitation: Int64 = 1000
+    static let firstBackOff: Int64 = 500
+    static let longestBackOff: Int64 = 10_000
+    /// How often one message's clock is corrected before the path counts as failing.
+    static let correctionLimit = 2
+
+    init(_ rules: [Rules]) { paths = rules.map { Path(rules: $0) } }
+
+    // MARK: What happened
+
+    mutating func handle(_ input: Input, path: Int, exchange number: Int, now: Int64) -> [Action] {
+        guard let exchange = paths[path].exchange, exchange.number == number else { return [] }
+        switch input {
+        case .acknowledged:
+            paths[path].exchange = nil
+            var actions = answered(path, now)
+            if case .event(let id) = exchange.work { actions.append(.acknowledge(id, path: path)) }
+            paths[path].clockFault = false
+            return actions
+        case .wrongClock(let offset): return correct(exchange, path, by: offset, now)
+        case .refused(let why):
+            paths[path].exchange = nil
+            var actions = answered(path, now)
+            if case .event(let id) = exchange.work { actions.append(.refuse(id, path: path, why: why)) }
+            return actions
+        case .cannotBeSaid(let why):
+            paths[path].exchange = nil
+            guard case .event(let id) = exchange.work else { return [] }
+            return [.refuse(id, path: path, why: why)]
+        case .vanished:
+            paths[path].exchange = nil
+            return []
+        case .failed(let why): return failed(exchange, path, why, now)
+        case .connectionWasGone:
+            guard !exchange.wasRenewed else {
+                return failed(exchange, path, "the receiver closes the connection without an answer", now)
+            }
+            return [again(exchange, path) { $0.wasRenewed = true }]
+        }
+    }
+
+    /// An urgent event has arrived: a path that is backing off is tried now, but at most once a second.
+    mutating func hurry(now: Int64) {
+        for index in paths.indices where paths[index].exchange == nil {
+            paths[index].nextTry = min(paths[index].nextTry, max(now, (paths[index].lastSent ?? 0) + 1000))
+        }
+    }
+
+    // MARK: What is to be done
+
+    /// Everything that is due now.
+    /// - Parameter take: gives the next event for a receiver over a path, and marks it as taken; with `leftOver`, only
+    ///   one that the paths before cannot carry (refused there, or pinned to this one).
+    mutating func decide(now: Int64, take: (_ receiver: String, _ path: String, _ leftOver: Bool) -> Int64?) -> [Action] {
+        var actions: [Action] = []
+        for index in paths.indices {
+            if let exchange = paths[index].exchange, now >= exchange.deadline {
+                actions += failed(exchange, index, "no answer within \(paths[index].rules.timeout) ms", now)
+            }
+        }
+        // Events go over the first path that is trusted; one that has not answered for a while is passed over. Where no
+        // path is trusted, any that is due may try with an event.
+        let anyTrusted = paths.contains { $0.isTrusted }
+        var earlierCarries = false
+        for index in paths.indices {
+            let path = paths[index]
+            if let exchange = path.exchange {
+                if path.isTrusted, now - exchange.started < Self.hesitation { earlierCarries = true }
+                continue
+            }
+            guard now >= path.nextTry else { continue }
+            let leftOver = earlierCarries || (anyTrusted && !path.isTrusted)
+            if let id = take(path.rules.receiver, path.rules.name, leftOver) {
+                actions.append(begin(.event(id), index, now))
+                if path.isTrusted || !anyTrusted { earlierCarries = true }
+            } else if now >= nextPoll(path) {
+                actions.append(begin(.poll, index, now))
+            }
+        }
+        return actions
+    }
+
+    /// When `decide` has something to do again although nothing happens.
+    func nextDeadline(now: Int64) -> Int64 {
+        paths.map { path in
+            if let exchange = path.exchange {
+                let hesitation = exchange.started + Self.hesitation
+                return hesitation > now ? min(exchange.deadline, hesitation) : exchange.deadline
+            }
+            return path.nextTry > now ? path.nextTry : nextPoll(path)
+        }.min() ?? now + 60_000
+    }
+
+    private func nextPoll(_ path: Path) -> Int64 {
+        guard path.health == .working, let last = path.lastGood else { return path.nextTry }
+        return last + path.rules.poll
+    }
+
+    private mutating func begin(_ work: Work, _ path: Int, _ now: Int64) -> Action {
+        exchanges += 1
+        let exchange = Exchange(
+            number: exchanges, work: work, started: now, deadline: now + paths[path].rules.timeout)
+        paths[path].exchange = exchange
+        paths[path].lastSent = now
+        return .send(path: path, exchange, clockOffset: paths[path].clockOffset)
+    }
+
+    /// The same message once more, under a new number, within the same time limit.
+    private mutating func again(_ exchange: Exchange, _ path: Int, _ change: (inout Exchange) -> Void) -> Action {
+        exchanges += 1
+        var next = exchange
+        next.number = exchanges
+        change(&next)
+        paths[path].exchange = next
+        return .send(path: path, next, clockOffset: paths[path].clockOffset)
+    }
+
+    private mutating func correct(_ exchange: Exchange, _ path: Int, by offset: Int64?, _ now: Int64) -> [Action] {
+        if let offset { paths[path].clockOffset = offset }
+        if offset != nil, exchange.corrections < Self.correctionLimit {
+            return [again(exchange, path) { $0.corrections += 1 }]
+        }
+        // A receiver that answers NAK to a link test whatever the time (some do) is alive all the same.
+        if exchange.work == .poll {
+            paths[path].exchange = nil
+            return answered(path, now)
+        }
+        var actions: [Action] = []
+        if !paths[path].clockFault {
+            paths[path].clockFault = true
+            actions.append(.clockRejected(path))
+        }
+        let why = offset == nil ? "the receiver says NAK and gives no time" : "the receiver rejects its own time"
+        return actions + failed(exchange, path, why, now)
+    }
+
+    private mutating func answered(_ path: Int, _ now: Int64) -> [Action] {
+        let wasDown = paths[path].isDown
+        paths[path].health = .working
+        paths[path].failures = 0
+        paths[path].backOff = 0
+        paths[path].nextTry = now
+        paths[path].lastGood = now
+        return wasDown ? [.pathUp(path)] : []
+    }
+
+    private mutating func failed(_ exchange: Exchange, _ path: Int, _ why: String, _ now: Int64) -> [Action] {
+        paths[path].exchange = nil
+        paths[path].failures += 1
+        paths[path].lastFailure = why
+        paths[path].backOff = min(max(Self.firstBackOff, paths[path].backOff * 2), Self.longestBackOff)
+        paths[path].nextTry = now + paths[path].backOff
+        var actions: [Action] = [.abandon(path: path)]
+        if case .event(let id) = exchange.work { actions.append(.release(id)) }
+        if !paths[path].isDown {
+            if paths[path].failures >= paths[path].rules.attempts {
+                paths[path].health = .down(since: now)
+                actions.append(.pathDown(path, why: why, lastGood: paths[path].lastGood))
+            } else {
+                paths[path].health = .failing(paths[path].failures)
+            }
+        }
+        return actions
+    }
+}

@@ -1,0 +1,256 @@
+import AlarmProtocol
+import Logging
+import NIOCore
+import NIOPosix
+
+/// The asynchronous half: carries out what the dispatcher decides, from the outbox to the receivers. Everything here
+/// runs on one event loop; it reads the outbox and never waits for the disk's syncs.
+final class Uplink {
+    private let outbox: Outbox
+    private let settings: [PathSettings]
+    private let clock: @Sendable () -> Moment
+    private let boot: Int64
+    private let loop: any EventLoop
+    /// Troubles of the box itself become events; that is a sync, so it happens elsewhere.
+    private let report: (BoxTrouble) -> Void
+    private let logger = Logger(label: "uplink")
+    private(set) var dispatcher: Dispatcher
+    private var connections: [Connection] = []
+    private var sending: [Sending?]
+    private var timer: Scheduled<Void>?
+    private var isDeciding = false
+    private(set) var figures: [Figures]
+    /// Uptime in milliseconds when the loop last decided: the watchdog's evidence.
+    private(set) var lastSign: Int64
+
+    /// What is on its way on one path.
+    private struct Sending {
+        var exchange: Int
+        var expectation: ReplyExpectation
+        var work: Dispatcher.Work
+        var sentAt: Int64
+    }
+
+    struct Figures {
+        var sent = 0
+        var acknowledged = 0
+        var failures = 0
+        var ignoredReplies = 0
+        var lastRoundTrip: Int64?
+        var lastIgnored: String?
+    }
+
+    /// How often each waiting event has been tried. Bounded by what waits; forgotten with the event.
+    private var tries: [Int64: Int] = [:]
+
+    init(
+        outbox: Outbox, paths: [PathSettings], on loop: any EventLoop, clock: @escaping @Sendable () -> Moment,
+        report: @escaping (BoxTrouble) -> Void
+    ) {
+        self.outbox = outbox
+        settings = paths
+        self.clock = clock
+        self.loop = loop
+        self.report = report
+        boot = Outbox.bootNumber()
+        lastSign = clock().uptime
+        dispatcher = Dispatcher(
+            paths.map {
+                Dispatcher.Rules(
+                    name: $0.name, receiver: $0.receiver, timeout: $0.timeout.milliseconds, attempts: $0.attempts,
+                    poll: $0.poll.milliseconds)
+            })
+        sending = Array(repeating: nil, count: paths.count)
+        figures = Array(repeating: Figures(), count: paths.count)
+    }
+
+    /// Begins. From now on the outbox wakes it.
+    func start() {
+        connections = settings.enumerated().map { index, path in
+            Connection(path, on: loop) { [unowned self] in self.heard($0, on: index) }
+        }
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        let loop = loop
+        outbox.onStored { loop.execute { bound.value.woken() } }
+        decide()
+    }
+
+    func stop() {
+        timer?.cancel()
+        outbox.onStored {}
+        for connection in connections { connection.close() }
+    }
+
+    private func woken() {
+        if outbox.mostUrgentWaiting.map({ $0 <= .danger }) ?? false { dispatcher.hurry(now: clock().uptime) }
+        decide()
+    }
+
+    // MARK: The dispatcher's wishes
+
+    private func decide() {
+        // Carrying out an action may bring an answer at once; that answer decides again, in the loop below.
+        guard !isDeciding else { return }
+        isDeciding = true
+        defer { isDeciding = false }
+        let now = clock().uptime
+        lastSign = now
+        while true {
+            let actions = dispatcher.decide(now: now) { receiver, path, leftOver in
+                outbox.take(for: receiver, over: path, leftOver: leftOver)?.id
+            }
+            if actions.isEmpty { break }
+            for action in actions { carryOut(action) }
+        }
+        schedule(now)
+    }
+
+    private func schedule(_ now: Int64) {
+        timer?.cancel()
+        // At least every five seconds, so that the watchdog sees the loop alive.
+        let delay = min(max(1, dispatcher.nextDeadline(now: now) - now), 5000)
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        timer = loop.scheduleTask(in: .milliseconds(delay)) { bound.value.decide() }
+    }
+
+    private func handle(_ input: Dispatcher.Input, path: Int, exchange: Int) {
+        for action in dispatcher.handle(input, path: path, exchange: exchange, now: clock().uptime) { carryOut(action) }
+        decide()
+    }
+
+    private func carryOut(_ action: Dispatcher.Action) {
+        switch action {
+        case .send(let path, let exchange, let offset): send(exchange, over: path, clockOffset: offset)
+        case .abandon(let path):
+            figures[path].failures += 1
+            sending[path] = nil
+            connections[path].close()
+        case .acknowledge(let id, let path): acknowledged(id, over: path)
+        case .release(let id): outbox.release(id)
+        case .refuse(let id, let path, let why): refused(id, over: path, why)
+        case .pathDown(let path, let why, let lastGood):
+            logger.error("path \(settings[path].name) is down: \(why)")
+            let ago = lastGood.map { "last answer \((clock().uptime - $0) / 1000) s ago" } ?? "never answered"
+            report(.path(settings[path].name, isDown: true, text: "\(why); \(ago); \(outbox.waitingCount) events wait"))
+        case .pathUp(let path):
+            logger.notice("path \(settings[path].name) works again")
+            report(.path(settings[path].name, isDown: false, text: "works again"))
+        case .clockRejected(let path):
+            logger.error("path \(settings[path].name): the receiver goes on rejecting our time")
+            report(.clockRejected(path: settings[path].name))
+        }
+    }
+
+    private func acknowledged(_ id: Int64, over path: Int) {
+        let sentAt = sending[path]?.sentAt ?? clock().utc
+        figures[path].acknowledged += 1
+        outbox.acknowledge(id, sent: sentAt, path: settings[path].name, tries: tries.removeValue(forKey: id) ?? 1)
+        sending[path] = nil
+    }
+
+    private func refused(_ id: Int64, over path: Int, _ why: String) {
+        sending[path] = nil
+        let refusals = outbox.refuse(id, by: settings[path].receiver)
+        logger.warning("\(settings[path].receiver) refuses event \(StoredEvent.sequence(of: id)): \(why)")
+        guard refusals.isSuperset(of: settings.map(\.receiver)) else { return }
+        let point = outbox.event(id)?.event.point ?? "?"
+        outbox.park(id, reason: "refused by every receiver: \(why)", tries: tries.removeValue(forKey: id) ?? 1)
+        // A report of a refusal that is itself refused would go round for ever.
+        guard point != BoxTrouble.parkedPoint else { return }
+        report(.parked(sequence: StoredEvent.sequence(of: id), point: point, why: why))
+    }
+
+    // MARK: Frames
+
+    private func send(_ exchange: Dispatcher.Exchange, over path: Int, clockOffset: Int64) {
+        let now = clock()
+        let message: Message
+        switch exchange.work {
+        case .poll: message = poll(path, at: now.utc + clockOffset)
+        case .event(let id):
+            guard let stored = outbox.event(id) else {
+                logger.error("event \(StoredEvent.sequence(of: id)) cannot be read from the outbox")
+                outbox.park(id, reason: "it cannot be read from the store", tries: tries.removeValue(forKey: id) ?? 0)
+                report(.parked(sequence: StoredEvent.sequence(of: id), point: "?", why: "it cannot be read"))
+                return handleLater(.vanished, path: path, exchange: exchange.number)
+            }
+            do { message = try say(stored, over: path, now: now, clockOffset: clockOffset) } catch {
+                return handleLater(
+                    .cannotBeSaid(why: "it cannot be said on this path: \(error)"), path: path,
+                    exchange: exchange.number)
+            }
+            tries[id, default: 0] += 1
+        }
+        do {
+            let frame = try message.frame(key: settings[path].key)
+            sending[path] = Sending(
+                exchange: exchange.number,
+                expectation: ReplyExpectation(to: message, encrypted: settings[path].key != nil), work: exchange.work,
+                sentAt: now.utc)
+            figures[path].sent += 1
+            connections[path].send(frame)
+        } catch {
+            handleLater(
+                .cannotBeSaid(why: "it cannot be said on this path: \(error)"), path: path, exchange: exchange.number)
+        }
+    }
+
+    /// An answer that is known before anything was sent: told after the action that asked is over.
+    private func handleLater(_ input: Dispatcher.Input, path: Int, exchange: Int) {
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        loop.execute { bound.value.handle(input, path: path, exchange: exchange) }
+    }
+
+    private func poll(_ path: Int, at time: Int64) -> Message {
+        let settings = settings[path]
+        return Message(
+            token: .null,
+            header: Header(
+                sequence: 0, receiver: settings.receiverNumber, line: settings.line,
+                account: settings.account ?? settings.siteAccount),
+            data: [], extended: [], timestamp: Timestamp(utc: time))
+    }
+
+    private func say(
+        _ stored: StoredEvent, over path: Int, now: Moment, clockOffset: Int64
+    ) throws(FrameError) -> Message {
+        let settings = settings[path]
+        var event = stored.event
+        // A time taken by a clock that nobody had set is worked out now, where the clock has been set since, in the
+        // same boot (promise 11).
+        if event.occurred.clock == .unknown, now.clock == .known, stored.boot == boot {
+            event.occurred.utc = now.utc - (now.uptime - event.occurred.uptime)
+            event.occurred.clock = .corrected
+        }
+        return try event.message(
+            as: settings.format,
+            header: Header(
+                sequence: stored.sequence, receiver: settings.receiverNumber, line: settings.line,
+                account: settings.account ?? event.account),
+            characterSet: settings.characterSet, extended: settings.extendedBlocks,
+            timestamp: Timestamp(utc: now.utc + clockOffset))
+    }
+
+    private func heard(_ happening: Connection.Happening, on path: Int) {
+        switch happening {
+        case .frame(let frame):
+            guard let sending = sending[path] else { return }
+            let verdict = sending.expectation.judge(frame, key: settings[path].key)
+            let now = clock()
+            switch verdict {
+            case .acknowledged:
+                figures[path].lastRoundTrip = now.utc - sending.sentAt
+                handle(.acknowledged, path: path, exchange: sending.exchange)
+            case .clock(let theirs):
+                handle(.wrongClock(offset: theirs.map { $0.utc - now.utc }), path: path, exchange: sending.exchange)
+            case .refused: handle(.refused(why: "the receiver says DUH"), path: path, exchange: sending.exchange)
+            case .response, .ignored:
+                figures[path].ignoredReplies += 1
+                figures[path].lastIgnored = "\(verdict)"
+            }
+        case .closed(let why, let wasKept):
+            guard let exchange = sending[path]?.exchange else { return }
+            handle(wasKept ? .connectionWasGone : .failed(why: why), path: path, exchange: exchange)
+        }
+    }
+}
