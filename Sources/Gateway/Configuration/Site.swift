@@ -19,6 +19,8 @@ public struct Site: Sendable {
     /// In order of preference: the first that works carries the events.
     public var paths: [PathSettings]
     public var devices: [Device]
+    /// What is allowed but worth a person's look: no device, no key, a receiver that no path leads to.
+    public var notices: [Problem] = []
 
     /// The configured points of all devices, by their full name.
     public var points: [Point] { devices.flatMap(\.points) }
@@ -51,6 +53,8 @@ public struct PathSettings: Sendable {
     public var transport: Transport
     /// The transmitter's account in the frame's header, where the centre gave one for this path; else each event's own.
     public var account: String?
+    /// The site's account: link tests are sent with it where the path has none of its own.
+    public var siteAccount: String
     /// R and L of the header (dc09 reference 6): hexadecimal digits without the letter; R is left out where nil.
     public var receiverNumber: String?
     public var line: String

@@ -1,0 +1,100 @@
+import AlarmProtocol
+import Drivers
+
+/// Reads a site file, with its board and its keys, and checks it whole: either everything is right and there is a
+/// `Site`, or every problem is told at once and nothing takes effect. docs/configuration.md is the reference.
+public enum SiteReader {
+    /// - Parameters:
+    ///   - file: the site file. The board file and the key files are looked for beside it.
+    ///   - drivers: the kinds of device that there are.
+    /// - Returns: the site; or all that is wrong, by file, line and column. A key is never shown.
+    public static func read(file: String, drivers: [any Driver.Type]) -> Result<Site, ConfigurationError> {
+        let problems = Problems()
+        var site: Site?
+        switch TextFile.read(file, limit: TOML.mostBytes) {
+        case .success(let bytes):
+            site = TOML.tree(of: bytes, file: file, problems: problems).flatMap {
+                read(withoutKeys($0), file: file, drivers: drivers, problems: problems)
+            }
+        case .failure(let failure):
+            problems.add(Place(file: file, line: 1, column: 1), "the site file \(failure.reason)")
+        }
+        guard let site, problems.all.isEmpty else { return .failure(ConfigurationError(problems)) }
+        return .success(site)
+    }
+
+    private static func read(
+        _ document: SettingNode, file: String, drivers: [any Driver.Type], problems: Problems
+    ) -> Site? {
+        let document = resolveTerminals(document, file: file, problems: problems)
+        let root = Settings(document, path: "", problems: problems)
+        let head = root.requiredTable("site", of: document)
+        let account = requiredAccount(head)
+
+        var site = Site(
+            name: head.string("name", expected: "the site's name in quotes", limit: 64),
+            account: account,
+            clockIsTrusted: head.choice("clock", of: [("network", false), ("trusted", true)], default: false),
+            stateDirectory: head.absolutePath("state", default: "/var/lib/larmnod", limit: 1024),
+            // As long as the kernel takes a socket's path, less its closing zero (unix(7)).
+            controlSocket: head.absolutePath("socket", default: "/run/larmnod/control", limit: 107),
+            operators: head.systemName("operators", expected: "a group's name, as \"alarm\"", limit: 32),
+            limits: root.table("limits").map(limits) ?? Limits(),
+            paths: [],
+            devices: [])
+        _ = head.has("board")
+
+        var paths = PathReader(siteFile: file, siteAccount: account, problems: problems)
+        site.paths = paths.read(root, of: document)
+        var devices = DeviceReader(drivers: drivers, siteAccount: account, problems: problems)
+        site.devices = devices.read(root)
+        site.notices = paths.notices + devices.notices
+        root.refuseUnread()
+        return site
+    }
+
+    private static func requiredAccount(_ head: Settings) -> String {
+        if let account = head.account() { return account }
+        if !head.has("account") {
+            head.problems.add(head.place, "\(head.path): account is missing, expected \(Settings.accountForm)")
+        }
+        return ""
+    }
+
+    private static func limits(_ table: Settings) -> Limits {
+        var limits = Limits()
+        limits.waitingEvents = table.integer("waiting-events", in: 100...1_000_000, default: limits.waitingEvents)
+        limits.logEvents = table.integer("log-events", in: 0...10_000_000, default: limits.logEvents)
+        limits.storeBytes =
+            table.integer("store-megabytes", in: 16...65_536, default: limits.storeBytes / 1_048_576) * 1_048_576
+        return limits
+    }
+
+    private static func resolveTerminals(_ document: SettingNode, file: String, problems: Problems) -> SettingNode {
+        var board: Board?
+        let named = document["site"]?["board"]
+        if let named {
+            if case .string(let name) = named.value {
+                board = Board.named(name, site: file, at: named.place, problems: problems)
+            } else {
+                problems.add(
+                    named.place, "site.board: expected a board's name in quotes, found \(named.value.described)")
+            }
+        }
+        var resolver = TerminalResolver(board: board, boardIsNamed: named != nil, problems: problems)
+        return resolver.resolve(document)
+    }
+
+    /// A key that somebody wrote without quotes, as a number, must not turn up in "expected a text, found …".
+    private static func withoutKeys(_ document: SettingNode) -> SettingNode {
+        func hide(_ tables: SettingNode) -> SettingNode {
+            tables.mappedEach { _, table in
+                table.mapped("key") { node in
+                    if case .string = node.value { return node }
+                    return SettingNode(.other("something else, which is not shown"), at: node.place)
+                }
+            }
+        }
+        return document.mapped("receiver", hide).mapped("path", hide)
+    }
+}
