@@ -1,0 +1,95 @@
+/// Whether the line can be trusted: ESPA has no heartbeat, so polls are the panel's life sign (section 3.1).
+///
+/// Pure: bytes and times in milliseconds in, the line's condition out.
+struct ESPASupervision: Sendable {
+    enum Limit {
+        /// So many bytes without one poll, select or block, and
+        static let strangeBytes = 20
+        /// so long after the last of them, are a line with wrong settings.
+        static let strangeTime: Int64 = 30_000
+    }
+
+    let port: String
+    let line: SerialLine
+    /// Longest silence in milliseconds; nil: the panel talks only when something happens.
+    let silence: Int64?
+
+    private var lastValid: Int64
+    private var strange = 0
+    private var oddOnes = 0
+    private var highOnes = 0
+    private var lineFault: String?
+    private var blockFault: String?
+    private var heardSomething = false
+
+    init(port: String, line: SerialLine, silence: Int64?, openedAt: Int64) {
+        self.port = port
+        self.line = line
+        self.silence = silence
+        lastValid = openedAt
+    }
+
+    /// The line's condition now; nil until something is known of it.
+    var condition: Signal.Reading? {
+        if let fault = lineFault ?? blockFault { return .fault(fault) }
+        return heardSomething ? .healthy : nil
+    }
+
+    /// Bytes came; what they meant, if anything, is told by the other calls.
+    mutating func received(_ bytes: some Collection<UInt8>) {
+        guard strange < 10_000 else { return }
+        strange += bytes.count
+        for byte in bytes {
+            if byte.nonzeroBitCount % 2 == 1 { oddOnes += 1 }
+            if byte >= 0x80 { highOnes += 1 }
+        }
+    }
+
+    /// A poll, a select or a block with a right checksum.
+    mutating func valid(at now: Int64) {
+        lastValid = now
+        (strange, oddOnes, highOnes) = (0, 0, 0)
+        heardSomething = true
+        lineFault = nil
+    }
+
+    mutating func understood() { blockFault = nil }
+
+    /// The first stands until a block is understood.
+    mutating func notUnderstood(_ why: String) {
+        guard blockFault == nil else { return }
+        blockFault = "a call on \(port) was refused as not understood: \(why); look at the panel"
+    }
+
+    /// Looks at the time.
+    mutating func check(at now: Int64) {
+        guard lineFault == nil else { return }
+        let quiet = now - lastValid
+        if strange >= Limit.strangeBytes, quiet >= Limit.strangeTime {
+            lineFault = "\(strange) bytes on \(port) and none fits a frame: wrong speed or parity? \(advice)"
+        } else if let silence, quiet >= silence {
+            let time = Duration.milliseconds(silence).described
+            lineFault =
+                strange == 0
+                ? "no poll or call for \(time) on \(port): check the cable and that the panel is on"
+                : "no poll or call for \(time) on \(port), but bytes that fit no frame: wrong speed or parity? \(advice)"
+        }
+    }
+
+    /// When `check` may find something new; nil: only after more bytes.
+    var nextCheck: Int64? {
+        guard lineFault == nil else { return nil }
+        let strangeAt = strange >= Limit.strangeBytes ? lastValid + Limit.strangeTime : nil
+        let silentAt = silence.map { lastValid + $0 }
+        return [strangeAt, silentAt].compactMap(\.self).min()
+    }
+
+    /// Seven bits with parity, read as eight bits without, all have the same parity and some the eighth bit.
+    private var advice: String {
+        let now = "Here it is \(line)"
+        guard line.dataBits == 8, line.parity == .none, highOnes > 0, oddOnes == 0 || oddOnes == strange else {
+            return "\(now): compare with the panel's settings"
+        }
+        return "\(now), but the bytes look like \"\(line.speed) 7\(oddOnes == 0 ? "E" : "O")1\""
+    }
+}
