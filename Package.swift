@@ -72,7 +72,8 @@ let package = Package(
             path: "Sources/larmnod",
             swiftSettings: strict),
 
-        .testTarget(name: "ProtocolTests", dependencies: ["AlarmProtocol"], swiftSettings: strict),
+        .testTarget(
+            name: "ProtocolTests", dependencies: ["AlarmProtocol"], exclude: ["Vectors"], swiftSettings: strict),
         .testTarget(name: "DriverTests", dependencies: ["Drivers"], swiftSettings: strict),
         .testTarget(name: "GatewayTests", dependencies: ["Gateway", "Receiver"], swiftSettings: strict),
         .testTarget(name: "ReceiverTests", dependencies: ["Receiver"], swiftSettings: strict),
