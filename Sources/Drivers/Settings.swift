@@ -38,7 +38,7 @@ public final class Settings {
 
     /// Notes a problem with a key's value: `settings.refuse("bits", "expected 7 or 8, found 9")`.
     public func refuse(_ key: String, _ message: String) {
-        problems.add(place(of: key), "\(path).\(key): \(message)")
+        problems.add(place(of: key), "\(path.isEmpty ? key : "\(path).\(key)"): \(message)")
     }
 
     private func value(_ key: String) -> SettingNode.Value? {

@@ -42,7 +42,7 @@ struct Board {
         }
         problems.add(
             place,
-            "site.board: no board file for \"\(name)\"; looked for \(candidates.joined(separator: ", ")): "
+            "site.board: no board file for \"\(name)\"; looked for \(candidates.joined(separator: ", ")); "
                 + "copy the board's file there, or correct the name")
         return nil
     }
@@ -88,6 +88,8 @@ struct TerminalResolver {
     let boardIsNamed: Bool
     let problems: Problems
 
+    /// The points whose terminal could not be found: what the driver then misses there is not the technician's error.
+    private(set) var unresolved: [Place: String] = [:]
     /// The settings of each terminal in use, and the point that uses it: two points never share one.
     private var used: [(settings: Set<String>, point: String)] = []
 
@@ -117,12 +119,14 @@ struct TerminalResolver {
         else { return point }
         func refuse(_ message: String) -> SettingNode {
             problems.add(terminal.place, "\(path).terminal: \(message)")
+            unresolved[point.place] = path
             return point
         }
         guard case .string(let name) = terminal.value else {
             return refuse("expected a terminal's name in quotes, found \(terminal.value.described)")
         }
         guard let board else {
+            unresolved[point.place] = path
             return boardIsNamed
                 ? point : refuse("the site names no board: write board = \"…\" in [site], or say where the point is")
         }

@@ -8,8 +8,15 @@ public struct ConfigurationError: Error, Sendable, Equatable, CustomStringConver
     /// How many problems are printed. Nobody reads more before correcting the first.
     static let mostPrinted = 100
 
-    init(_ problems: Problems) {
-        self.problems = problems.sorted.map { Problem($0.place, shown($0.message)) }
+    /// - Parameter tables: tables, by their place and path, in which nothing counts as missing, since another problem
+    ///   is the reason for it. What a table misses is told at its beginning.
+    init(_ problems: Problems, nothingMissingIn tables: [Place: String] = [:]) {
+        self.problems = problems.sorted
+            .filter { problem in
+                guard let table = tables[problem.place], problem.message.hasPrefix(table) else { return true }
+                return problem.message.hasPrefix("\(table): kind is missing")
+            }
+            .map { Problem($0.place, shown($0.message)) }
     }
 
     /// One problem a line, and a last line that says what became of the configuration.

@@ -17,7 +17,7 @@ struct DeviceReader {
         self.problems = problems
     }
 
-    mutating func read(_ root: Settings) -> [Device] {
+    mutating func read(_ root: Settings, of document: SettingNode) -> [Device] {
         let kinds = root.table("device")
         var devices: [Device] = []
         for kind in kinds?.keys ?? [] {
@@ -27,6 +27,9 @@ struct DeviceReader {
             }
             for (name, table) in kinds.named(kind) {
                 if let device = device("\(kind).\(name)", table, driver) { devices.append(device) }
+                for key in ["port", "address"] {
+                    if case .string(let line)? = document["device"]?[kind]?[name]?[key]?.value { claim(key, line, of: table) }
+                }
             }
         }
         if devices.isEmpty {
@@ -57,7 +60,6 @@ struct DeviceReader {
             problems.add(table.place, "\(table.path): \(error)")
             return nil
         }
-        for key in ["port", "address"] where table.has(key) { claim(key, of: table) }
         return Device(
             name: name, driver: built, points: points, account: account, partition: partition, waitForReceiver: wait)
     }
@@ -94,8 +96,7 @@ struct DeviceReader {
     }
 
     /// Two threads on one serial line or one bus would take each other's answers.
-    private mutating func claim(_ key: String, of table: Settings) {
-        guard let text = table.optionalString(key), !text.isEmpty else { return }
+    private mutating func claim(_ key: String, _ text: String, of table: Settings) {
         // A name under /dev/serial/by-id and /dev/ttyUSB0 may be the same port.
         let resolved = key == "port" ? realpath(text, nil) : nil
         defer { free(resolved) }

@@ -21,7 +21,8 @@ enum KeyFile {
                 TextFile.Failure(
                     reason: known
                         ? "the key file \(path) \(failure.reason)"
-                        : "expected the name of a key file beside the site file, which \(failure.reason)"))
+                        : "there is no such key file: expected its name, seen from the site file; the key itself is "
+                            + "never written here"))
         }
         guard let key = key(in: bytes) else {
             return .failure(TextFile.Failure(reason: "the key file \(path) does not hold a key: expected \(form)"))

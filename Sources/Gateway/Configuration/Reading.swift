@@ -31,15 +31,14 @@ extension Settings {
         return Settings(SettingNode(.table([]), at: document.place), path: key, problems: Problems())
     }
 
-    /// The tables `[PATH.key.NAME]` with their names, in the order of the file; names that are none are refused.
+    /// The tables `[PATH.key.NAME]` with their names, in the order of the file. A name that is none is refused, and its
+    /// table read all the same, for what else may be wrong there.
     func named(_ key: String) -> [(name: String, table: Settings)] {
         guard let tables = table(key) else { return [] }
         return tables.keys.compactMap { name in
-            guard isName(name) else {
-                _ = tables.has(name)
-                tables.problems.add(
-                    tables.place(of: name), "\(tables.path): expected a name of \(nameForm), found \"\(name)\"")
-                return nil
+            if !isName(name) {
+                let found = SettingNode.Value.string(name).described
+                tables.problems.add(tables.place(of: name), "\(tables.path): expected a name of \(nameForm), found \(found)")
             }
             return tables.table(name).map { (name, $0) }
         }

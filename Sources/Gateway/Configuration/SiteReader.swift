@@ -11,22 +11,28 @@ public enum SiteReader {
     public static func read(file: String, drivers: [any Driver.Type]) -> Result<Site, ConfigurationError> {
         let problems = Problems()
         var site: Site?
+        var unresolved: [Place: String] = [:]
         switch TextFile.read(file, limit: TOML.mostBytes) {
         case .success(let bytes):
             site = TOML.tree(of: bytes, file: file, problems: problems).flatMap {
-                read(withoutKeys($0), file: file, drivers: drivers, problems: problems)
+                read(withoutKeys($0), file: file, drivers: drivers, problems: problems, unresolved: &unresolved)
             }
         case .failure(let failure):
             problems.add(Place(file: file, line: 1, column: 1), "the site file \(failure.reason)")
         }
-        guard let site, problems.all.isEmpty else { return .failure(ConfigurationError(problems)) }
+        guard let site, problems.all.isEmpty else { 
+            return .failure(ConfigurationError(problems, nothingMissingIn: unresolved))
+        }
         return .success(site)
     }
 
     private static func read(
-        _ document: SettingNode, file: String, drivers: [any Driver.Type], problems: Problems
+        _ document: SettingNode, file: String, drivers: [any Driver.Type], problems: Problems,
+        unresolved: inout [Place: String]
     ) -> Site? {
-        let document = resolveTerminals(document, file: file, problems: problems)
+        var resolver = terminals(of: document, file: file, problems: problems)
+        let document = resolver.resolve(document)
+        unresolved = resolver.unresolved
         let root = Settings(document, path: "", problems: problems)
         let head = root.requiredTable("site", of: document)
         let account = requiredAccount(head)
@@ -47,7 +53,7 @@ public enum SiteReader {
         var paths = PathReader(siteFile: file, siteAccount: account, problems: problems)
         site.paths = paths.read(root, of: document)
         var devices = DeviceReader(drivers: drivers, siteAccount: account, problems: problems)
-        site.devices = devices.read(root)
+        site.devices = devices.read(root, of: document)
         site.notices = paths.notices + devices.notices
         root.refuseUnread()
         return site
@@ -70,7 +76,7 @@ public enum SiteReader {
         return limits
     }
 
-    private static func resolveTerminals(_ document: SettingNode, file: String, problems: Problems) -> SettingNode {
+    private static func terminals(of document: SettingNode, file: String, problems: Problems) -> TerminalResolver {
         var board: Board?
         let named = document["site"]?["board"]
         if let named {
@@ -81,8 +87,7 @@ public enum SiteReader {
                     named.place, "site.board: expected a board's name in quotes, found \(named.value.described)")
             }
         }
-        var resolver = TerminalResolver(board: board, boardIsNamed: named != nil, problems: problems)
-        return resolver.resolve(document)
+        return TerminalResolver(board: board, boardIsNamed: named != nil, problems: problems)
     }
 
     /// A key that somebody wrote without quotes, as a number, must not turn up in "expected a text, found …".

@@ -17,7 +17,7 @@ enum TOML {
             let message = withUnsafeBytes(of: &error.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
             problems.add(
                 Place(file: file, line: Int(error.line), column: Int(error.column)),
-                "not valid TOML: \(message); the file was read no further, correct this first")
+                "not valid TOML: \(message)\(hint(for: message)); the file was read no further, correct this first")
             return nil
         }
         defer { ctoml_free(document) }
@@ -26,6 +26,16 @@ enum TOML {
         let nodes = ctoml_nodes(document, &count)
         var reader = TreeReader(nodes: UnsafeBufferPointer(start: nodes, count: count), file: file, problems: problems)
         return reader.next()
+    }
+
+    /// What is nearly always behind some errors that the parser tells in its own terms.
+    private static func hint(for message: String) -> String {
+        if message.contains("unescaped control characters") { return " (is a closing quote missing?)" }
+        if message.contains("leading zeroes") { return " (an account is written in quotes, as \"0471\")" }
+        if message.contains("parsing boolean") || message.contains("could not determine value type") {
+            return " (a text is written in quotes)"
+        }
+        return ""
     }
 }
 

@@ -13,8 +13,11 @@ namespace {
 // toml++ 3.3 asserts what a file can bring about: "[=]" ends a program built with assertions, and is undefined behaviour
 // in one built without. Here an assertion that does not hold is an error of the file. That one, at the start of
 // parse_key, may pass: the function judges the same character again, and then knows the place.
-void require(bool holds, const char *function) {
-    if (!holds && std::strcmp(function, "parse_key") != 0) throw std::logic_error("it could not be understood");
+void fail(const char *function) {
+    if (std::strcmp(function, "parse_key") != 0) throw std::logic_error("it could not be understood");
+}
+constexpr void require(bool holds, const char *function) {
+    if (!holds) fail(function);
 }
 
 }  // namespace
