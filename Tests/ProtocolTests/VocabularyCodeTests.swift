@@ -3,6 +3,9 @@ import Testing
 @testable import AlarmProtocol
 
 @Suite struct VocabularyCodeTests {
+    private static let sia = Vocabulary.all.filter { $0.scheme == .sia }
+    private static let contactID = Vocabulary.all.filter { $0.scheme == .contactID }
+
     @Test func everyRowIsInTheTableWithItsColumns() throws {
         var seen = 0
         for row in try Tables.rows(of: "event-codes.csv") {
@@ -57,17 +60,17 @@ import Testing
     }
 
     @Test func everyCodeHasACounterpartInTheTable() {
-        for code in CodeTable.sia {
+        for code in Self.sia {
             #expect(Vocabulary.contactID(code.counterpart.code) != nil, "\(code.code)")
         }
-        for code in CodeTable.contactID {
+        for code in Self.contactID {
             #expect(Vocabulary.sia(code.counterpart.code) != nil, "\(code.code)")
             #expect(code.restoreCounterpart.flatMap { Vocabulary.sia($0.code) } != nil, "\(code.code)")
         }
     }
 
     @Test func restoresAreCodesOfTheTable() {
-        for code in CodeTable.sia {
+        for code in Self.sia {
             for pair in code.restores { #expect(Vocabulary.sia(pair) != nil, "\(code.code) is paired with \(pair)") }
         }
     }
@@ -76,14 +79,14 @@ import Testing
     @Test func whatBeganStaysBegun() {
         let begins: Set = ["alarm", "trouble", "bypass", "supervisory", "tamper", "open", "exception", "cancel"]
         let ends: Set = ["restore", "unbypass", "close"]
-        for code in CodeTable.sia {
+        for code in Self.sia {
             if begins.contains(code.kind) { #expect(code.counterpart.qualifier == .event, "\(code.code)") }
             // Forced arming has a Contact ID event of its own, which is not an opening when it is new.
             if ends.contains(code.kind), code.code != "CF" {
                 #expect(code.counterpart.qualifier == .restore, "\(code.code)")
             }
         }
-        for code in CodeTable.contactID where code.kind == "alarm" {
+        for code in Self.contactID where code.kind == "alarm" {
             let new = Vocabulary.sia(code.counterpart.code)?.kind ?? ""
             #expect(begins.contains(new), "1\(code.code) becomes \(code.counterpart.code)")
             let restore = code.restoreCounterpart.flatMap { Vocabulary.sia($0.code)?.kind }
@@ -98,7 +101,7 @@ import Testing
             "BJ": "UJ", "BR": "BH", "BT": "UT", "FR": "FH", "GR": "GH", "HR": "HH", "KR": "KH", "MR": "MH",
             "OC": "BC", "PR": "PH", "QR": "QH", "SR": "SH", "UR": "UH", "WR": "WH", "ZR": "ZH",
         ]
-        for code in CodeTable.sia where !code.counterpartIsNearest {
+        for code in Self.sia where !code.counterpartIsNearest {
             let there = code.counterpart
             let back = try #require(Vocabulary.codes(contactID: there.code, there.qualifier))
             #expect(back.sia == differ[code.code] ?? code.code, "\(code.code)")
@@ -107,7 +110,7 @@ import Testing
 
     @Test func noAlarmBecomesLess() throws {
         // Untold, a heat code is a fire until something says it is only warm.
-        for code in CodeTable.sia where code.urgency <= .intrusion && code.code != "KA" {
+        for code in Self.sia where code.urgency <= .intrusion && code.code != "KA" {
             let other = try #require(Vocabulary.contactID(code.counterpart.code))
             #expect(other.urgency <= code.urgency, "\(code.code) becomes less as \(other.code)")
         }
@@ -146,13 +149,15 @@ import Testing
         #expect(codes == (sia, event, qualifier, urgency))
     }
 
-    @Test(arguments: ["", "B", "BAA", "ba", "B1", "BÅ", "\u{212A}A", "B\0", " BA", "🔥🔥"])
+    @Test(arguments: [
+        "", "B", "BAA", "ba", "B1", "BÅ", "\u{212A}A", "B\0", " BA", "🔥🔥", "BA|", "BA|Intrusion zone in alarm",
+    ])
     func noSIACode(text: String) {
         #expect(Vocabulary.codes(sia: text) == nil)
         #expect(Vocabulary.sia(text) == nil)
     }
 
-    @Test(arguments: ["", "13", "1130", "1A0", "13b", "1 0", "-10", "１３０", "130\0"])
+    @Test(arguments: ["", "13", "1130", "1A0", "13b", "1 0", "-10", "１３０", "130\0", "130|"])
     func noContactIDEvent(text: String) {
         #expect(Vocabulary.codes(contactID: text, .event) == nil)
         #expect(Vocabulary.contactID(text) == nil)

@@ -32,25 +32,23 @@ public struct Code: Sendable, Hashable {
     private let new: String
     private let restore: String
 
-    /// What one row of the table says, in the order of its columns.
-    init(
-        _ scheme: Scheme, _ code: String, _ meaning: String, _ category: String, _ kind: String, _ address: String,
-        _ pairs: String, _ cancel: String?, _ new: String, _ restore: String, _ nearest: Bool, _ urgency: Urgency,
-        _ status: String
-    ) {
+    /// Reads a row of the generated table: twelve fields between bars. Nil if it is not one; the tests read them all.
+    init?(_ scheme: Scheme, row: String) {
+        let fields = row.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
+        guard fields.count == 12, let urgency = UInt8(fields[10]).flatMap(Urgency.init(rawValue:)) else { return nil }
         self.scheme = scheme
-        self.code = code
-        self.meaning = meaning
-        self.category = category
-        self.kind = kind
-        self.address = address
-        self.pairs = pairs
-        self.cancel = cancel
-        self.new = new
-        self.restore = restore
-        self.counterpartIsNearest = nearest
+        code = fields[0]
+        meaning = fields[1]
+        category = fields[2]
+        kind = fields[3]
+        address = fields[4]
+        pairs = fields[5]
+        cancel = fields[6].isEmpty ? nil : fields[6]
+        new = fields[7]
+        restore = fields[8]
+        counterpartIsNearest = fields[9] == "nearest"
         self.urgency = urgency
-        self.status = status
+        status = fields[11]
     }
 
     /// The codes of the same scheme at the other end of the condition: `BA` gives `BH` and `BR`, `BR` gives `BA` and
@@ -89,22 +87,24 @@ public struct Code: Sendable, Hashable {
 /// The codes of SIA DC-03 and Contact ID, and the way from one to the other.
 public enum Vocabulary {
     /// One thing that happened, said in both schemes: what an event needs.
-    public typealias Codes = (sia: String, contactID: String, qualifier: Qualifier, urgency: Urgency)
+    public typealias Saying = (sia: String, contactID: String, qualifier: Qualifier, urgency: Urgency)
 
     /// Every code, SIA first, each scheme in the order of its codes.
-    public static var all: [Code] { CodeTable.sia + CodeTable.contactID }
+    public static var all: [Code] {
+        CodeTable.sia.compactMap { Code(.sia, row: $0) } + CodeTable.contactID.compactMap { Code(.contactID, row: $0) }
+    }
 
     /// The SIA code of these two capital letters, if the table has it.
-    public static func sia(_ code: String) -> Code? { find(code, in: CodeTable.sia, by: \.code) }
+    public static func sia(_ code: String) -> Code? { find(code, in: CodeTable.sia, of: .sia) }
 
     /// The Contact ID event of these three digits, if the table has it.
-    public static func contactID(_ code: String) -> Code? { find(code, in: CodeTable.contactID, by: \.code) }
+    public static func contactID(_ code: String) -> Code? { find(code, in: CodeTable.contactID, of: .contactID) }
 
     /// Says in both schemes what a SIA code says. The SIA code stays as it came.
     ///
     /// A code that is not in the table counts as its family's plain alarm, so that a maker's own `HV` is a hold-up; one
     /// of no family counts as an alarm that is not defined, `UX`. Nil only when it is not two capital letters.
-    public static func codes(sia code: String) -> Codes? {
+    public static func codes(sia code: String) -> Saying? {
         guard code.utf8.count == 2, let family = code.utf8.first,
             code.utf8.allSatisfy({ (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) })
         else { return nil }
@@ -118,7 +118,7 @@ public enum Vocabulary {
     /// A restore and a status report have urgency `.status`. An event that is not in the table counts as the plain one
     /// of its group (SIA DC-05: 1 alarm, 2 supervisory, 3 trouble, 4 opening and access, 5 bypass, 6 test). Nil only
     /// when it is not three digits 0–9 or B–F.
-    public static func codes(contactID event: String, _ qualifier: Qualifier) -> Codes? {
+    public static func codes(contactID event: String, _ qualifier: Qualifier) -> Saying? {
         let digits = Array(event.utf8)
         guard digits.count == 3, digits.allSatisfy({ "0123456789BCDEF".utf8.contains($0) }) else { return nil }
         guard let known = contactID(event) ?? contactID(plainEvent(of: event)) else { return nil }
@@ -146,15 +146,24 @@ public enum Vocabulary {
         }
     }
 
-    /// Finds by binary search in a table sorted by that key: nothing is built when the program starts.
-    /// The bytes must agree, because Swift takes the Kelvin sign for a K, and a frame does not.
-    static func find<Row>(_ key: String, in table: [Row], by path: KeyPath<Row, String>) -> Row? {
+    /// The row whose first field is the code. Only that row is read, so that nothing is built when the program starts.
+    private static func find(_ code: String, in rows: [String], of scheme: Code.Scheme) -> Code? {
+        let start = code + "|"
+        let found = rows.lowerBound(comesBefore: { $0 < start }).flatMap { Code(scheme, row: $0) }
+        // The bytes must agree, because Swift takes the Kelvin sign for a K, and a frame does not.
+        return found.flatMap { $0.code.utf8.elementsEqual(code.utf8) ? $0 : nil }
+    }
+}
+
+extension Array {
+    /// The first element that does not come before what is sought, by binary search in an array sorted that way.
+    func lowerBound(comesBefore: (Element) -> Bool) -> Element? {
         var low = 0
-        var high = table.count
+        var high = count
         while low < high {
             let middle = low + (high - low) / 2
-            if table[middle][keyPath: path] < key { low = middle + 1 } else { high = middle }
+            if comesBefore(self[middle]) { low = middle + 1 } else { high = middle }
         }
-        return low < table.count && table[low][keyPath: path].utf8.elementsEqual(key.utf8) ? table[low] : nil
+        return low < count ? self[low] : nil
     }
 }

@@ -49,10 +49,13 @@ public struct EventKind: Sendable, Hashable {
     public static var all: [EventKind] { KindTable.all }
 
     /// The kind of this name, exactly as written in the configuration.
-    public static func named(_ name: String) -> EventKind? { Vocabulary.find(name, in: KindTable.all, by: \.name) }
+    public static func named(_ name: String) -> EventKind? {
+        let found = KindTable.all.lowerBound(comesBefore: { $0.name < name })
+        return found.flatMap { $0.name.utf8.elementsEqual(name.utf8) ? $0 : nil }
+    }
 
     /// What is said when it begins, and when it ends. Nil for the end of a kind that has none, such as a test.
-    public func codes(began: Bool) -> Vocabulary.Codes? {
+    public func codes(began: Bool) -> Vocabulary.Saying? {
         if began { return (sia, contactID, eventQualifier, urgency) }
         guard let siaRestore, let contactIDRestore, let restoreQualifier else { return nil }
         return (siaRestore, contactIDRestore, restoreQualifier, .status)
