@@ -261,8 +261,8 @@ def code_table(codes):
                 if qualified != "3" + row["code"] or not meaning:
                     refuse(row["place"], f"expected '3{row['code']}: what it means', found '{pairs}'")
                 pairs = "" if meaning == "usually not sent" else meaning
-            fields = [row["code"], row["meaning"], row["category"], row["kind"], row["address_is"], pairs, row["cancel"],
-                      row["new"], row["restore"], "nearest" if row["nearest"] else "",
+            fields = [row["code"], row["meaning"], row["category"], row["kind"], row["address_is"], pairs,
+                      row["cancel"], row["new"], row["restore"], "nearest" if row["nearest"] else "",
                       str(URGENCIES.index(row["urgency"])), row["status"]]
             if any("|" in field for field in fields):
                 refuse(row["place"], "a field has a bar, which separates the fields of the generated table")
@@ -314,6 +314,9 @@ come from a panel; a kind of this box that uses them knows better and has an urg
 A well-formed code that is in neither table below is passed on as it came. In the other scheme, and for its urgency, it
 counts as its family's plain alarm: by the first letter for SIA (`HV` as `HA`; a letter that is no zone type as `UX`,
 an alarm that is not defined), by the first digits for Contact ID (`119` as `110`, `39B` as `300`).
+
+Where the tables give a Contact ID event the same SIA code with either qualifier, the restore is sent as that code's
+own restore, or as `UR`: what ended is never told as begun.
 
 ## Kinds
 

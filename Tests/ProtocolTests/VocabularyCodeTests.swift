@@ -94,6 +94,15 @@ import Testing
         }
     }
 
+    /// Even where the tables have the same code for both, a restore does not come out as an alarm.
+    @Test func whatEndedIsNotToldAsBegun() throws {
+        for code in Self.contactID {
+            let ended = try #require(Vocabulary.codes(contactID: code.code, .restore))
+            #expect(ended.urgency == .status)
+            #expect(Vocabulary.sia(ended.sia)?.urgency == .status, "3\(code.code) becomes \(ended.sia)")
+        }
+    }
+
     /// SIA tells more than Contact ID, which has one restore where SIA has three. Elsewhere nothing is lost on the way
     /// there and back; these are all the codes that come back as another.
     @Test func thereAndBackAgain() throws {
@@ -137,6 +146,7 @@ import Testing
         ("114", .event, "KA", .fire), ("129", .event, "HA", .danger), ("162", .event, "GA", .danger),
         ("144", .event, "TA", .intrusion), ("383", .event, "TA", .intrusion), ("150", .event, "UA", .technical),
         ("206", .event, "SS", .trouble), ("571", .event, "FB", .trouble), ("401", .event, "OP", .status),
+        ("454", .restore, "UR", .status), ("473", .restore, "BU", .status), ("414", .restore, "YR", .status),
         ("401", .restore, "CL", .status), ("602", .event, "RP", .status), ("750", .event, "UA", .technical),
         // Of no table: the plain event of the group, and the code as it came.
         ("119", .event, "FA", .fire), ("119", .restore, "FH", .status), ("127", .event, "PA", .danger),

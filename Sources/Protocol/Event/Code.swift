@@ -122,8 +122,17 @@ public enum Vocabulary {
         let digits = Array(event.utf8)
         guard digits.count == 3, digits.allSatisfy({ "0123456789BCDEF".utf8.contains($0) }) else { return nil }
         guard let known = contactID(event) ?? contactID(plainEvent(of: event)) else { return nil }
-        let sia = qualifier == .restore ? known.restoreCounterpart?.code : known.counterpart.code
-        return sia.map { ($0, event, qualifier, qualifier == .event ? known.urgency : .status) }
+        guard qualifier == .restore, let restore = known.restoreCounterpart else {
+            return (known.counterpart.code, event, qualifier, qualifier == .event ? known.urgency : .status)
+        }
+        return (ending(restore.code), event, .restore, .status)
+    }
+
+    /// The tables give some events the same SIA code with either qualifier (3454 is `CI`, not armed in time, as 1454
+    /// is). What ended must not be told as begun: the code's own restore then, or that of an untyped zone.
+    private static func ending(_ code: String) -> String {
+        guard let known = sia(code), known.urgency != .status else { return code }
+        return known.restores.first { ["restore", "unbypass"].contains(sia($0)?.kind) } ?? "UR"
     }
 
     /// The first letters that are a type of zone in SIA DC-03: with `A` behind it, each is that zone's alarm.
