@@ -43,6 +43,8 @@ public struct FrameError: Error, Sendable, Hashable, CustomStringConvertible {
         /// Decrypted to nonsense: another key, or damaged on purpose.
         case undecipherable
 
+        /// An ACK, NAK or DUH, sent to a receiver. Not answered: two receivers would answer each other for ever.
+        case misdirected
         /// The event's own grammar: what was expected, at which byte of the data.
         case payload(expected: String, offset: Int)
         /// We were asked to send what may not be sent.
@@ -69,7 +71,7 @@ public struct FrameError: Error, Sendable, Hashable, CustomStringConvertible {
     public var answer: Answer {
         switch reason {
         case .noStart, .noEnd, .lineBreakInside, .tooShort, .tooLong, .checksumDigits, .lengthDigits, .wrongLength,
-            .wrongChecksum, .undecipherable, .unsendable:
+            .wrongChecksum, .undecipherable, .misdirected, .unsendable:
             .silence
         case .token, .sequence, .receiver, .line, .account, .noData, .noClosingBracket, .bracketInside, .trailingBytes,
             .noKey, .cipherDigits, .cipherLength, .payload:
@@ -110,6 +112,7 @@ extension FrameError.Reason {
         case .cipherDigits: "encrypted data that are not pairs of hexadecimal digits"
         case .cipherLength(let count): "\(count) encrypted bytes, expected a multiple of 16"
         case .undecipherable: "decrypts to nonsense: another key, or damaged"
+        case .misdirected: "a reply, where a message was expected"
         case .payload(let expected, let offset): "expected \(expected) at byte \(offset + 1) of the data"
         case .unsendable(let why): "cannot be sent: \(why)"
         }

@@ -26,22 +26,23 @@ struct HeaderScanner {
         guard let bracket = rest.firstIndex(of: UInt8(ascii: "[")) else { throw noData(tokenFault) }
         let address = rest[..<bracket]
         let body = rest[(bracket + 1)...]
-        var (header, fault) = read(address, isReply: isReply)
-        if isNAK, tokenFault == nil, fault != nil {
-            return (header ?? Header(sequence: 0, account: ""), body)
-        }
-        fault = tokenFault ?? fault
-        if let fault { throw FrameError(fault, header: header) }
-        guard let header else { throw FrameError(.account) }
+        let (header, fault) = read(address, isReply: isReply)
+        if isNAK, tokenFault == nil { return (header, body) }
+        if let fault = tokenFault ?? fault { throw error(fault, header) }
         return (header, body)
     }
 
     private func noData(_ tokenFault: FrameError.Reason?) -> FrameError {
-        FrameError(tokenFault ?? .noData, header: read(rest, isReply: false).header)
+        error(tokenFault ?? .noData, read(rest, isReply: false).header)
     }
 
-    /// Nil for a header of which no answer could be addressed: no account.
-    private func read(_ address: ArraySlice<UInt8>, isReply: Bool) -> (header: Header?, fault: FrameError.Reason?) {
+    /// Without an account no answer can be addressed.
+    private func error(_ reason: FrameError.Reason, _ header: Header) -> FrameError {
+        FrameError(reason, header: header.account.isEmpty ? nil : header)
+    }
+
+    /// What could be read, with an empty account where there is none, and the first fault.
+    private func read(_ address: ArraySlice<UInt8>, isReply: Bool) -> (header: Header, fault: FrameError.Reason?) {
         var rest = address
         var fault: FrameError.Reason?
         func note(_ reason: FrameError.Reason) { fault = fault ?? reason }
@@ -78,11 +79,8 @@ struct HeaderScanner {
             note(.line)
         }
 
-        guard rest.first == UInt8(ascii: "#"), let account = Self.echo(rest.dropFirst()) else {
-            note(.account)
-            return (nil, fault)
-        }
-        if !rest.dropFirst().isHexadecimal(3...16) { note(.account) }
+        let account = rest.first == UInt8(ascii: "#") ? Self.echo(rest.dropFirst()) ?? "" : ""
+        if !account.isHexadecimal(3...16) { note(.account) }
         return (Header(sequence: sequence, receiver: receiver, line: line, account: account), fault)
     }
 

@@ -23,6 +23,8 @@ struct PayloadScanner {
             (account, content) = (nil, rest)
         } else if let rest, first.isHexadecimal(3...16) {
             (account, content) = (first.ascii, rest)
+        } else if first.isHexadecimal(3...16) {
+            throw Self.fault("a bar and an event after the account", at: data.count)
         } else {
             (account, content) = (nil, data[...])
         }

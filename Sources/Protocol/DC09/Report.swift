@@ -19,8 +19,9 @@ public struct Report: Sendable, Hashable {
     public var occurred: Timestamp?
 
     /// The events of a message: one for each in a SIA-DCS message, one for ADM-CID, one with the data as its text for
-    /// the other payloads and for texts without an event. None for a link test or a reply.
-    /// - Throws: `FrameError` for data that are not in the format's grammar, and for an unknown token.
+    /// the other payloads and for texts without an event. None for a link test.
+    /// - Throws: `FrameError` for data that are not in the format's grammar, for an unknown token, and for a reply, which
+    ///   nobody sends to a receiver.
     public static func reports(of message: Message) throws(FrameError) -> [Report] {
         do throws(FrameError) {
             switch message.token {
@@ -28,7 +29,8 @@ public struct Report: Sendable, Hashable {
             case .admCID: return [contactID(try ContactIDPayload.parse(message.data), message)]
             case let token where token.isPayload:
                 return [blank(message, account: nil, text: CharacterSet.decode(message.data))]
-            case let token where token.isKnown: return []
+            case let token where token.isLinkTest: return []
+            case .ack, .nak, .duh: throw FrameError(.misdirected, header: message.header)
             default: throw FrameError(.token, header: message.header)
             }
         } catch {
@@ -38,7 +40,10 @@ public struct Report: Sendable, Hashable {
 
     private static func sia(_ payload: SIAPayload, _ message: Message) -> [Report] {
         let common = blank(message, account: payload.account, text: payload.text)
-        if payload.events.isEmpty { return [common] }
+        if payload.events.isEmpty {
+            let data = blank(message, account: payload.account, text: CharacterSet.decode(message.data))
+            return [payload.text.isEmpty ? data : common]
+        }
         return payload.events.map { event in
             var report = common
             report.code = event.code

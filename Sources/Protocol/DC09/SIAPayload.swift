@@ -33,7 +33,7 @@ public struct SIAPayload: Sendable, Hashable {
     public var account: String?
     /// Every block but the account's, in order.
     public var blocks: [Block]
-    /// The events of all N and O blocks, in order.
+    /// The events of all N, O and E blocks, in order.
     public var events: [Event]
 
     /// The texts of the A blocks, together.
@@ -58,9 +58,12 @@ public struct SIAPayload: Sendable, Hashable {
                 throw PayloadScanner.fault("a block's function letter", at: part.startIndex)
             }
             payload.blocks.append(Block(function: function, content: Array(part.dropFirst())))
-            if function == UInt8(ascii: "N") || function == UInt8(ascii: "O") {
-                var packets = SIAPackets(part.dropFirst(), isOld: function == UInt8(ascii: "O"))
-                payload.events += try packets.events()
+            var packets = SIAPackets(part.dropFirst(), isOld: function == UInt8(ascii: "O"))
+            switch function {
+            case UInt8(ascii: "N"), UInt8(ascii: "O"): payload.events += try packets.events()
+            // Measurements often come in packets too; where they do not, the block is still there to be read.
+            case UInt8(ascii: "E"): payload.events += (try? packets.events()) ?? []
+            default: break
             }
         }
         return payload
