@@ -21,7 +21,7 @@ import Testing
 
     @Test(arguments: UInt64(1)...50) func joinedAndSplitAnywhereIsTheSame(_ seed: UInt64) {
         var random = Seeded(seed)
-        let vectors = Vector.all.filter { $0.raw_hex != nil }.shuffled(using: &random)
+        let vectors = Vector.all.filter { $0.rawHex != nil }.shuffled(using: &random)
         let bytes = vectors.flatMap(\.bytes)
         var chunks: [[UInt8]] = []
         var rest = bytes[...]

@@ -35,9 +35,9 @@ import Testing
             #expect("\(payload.qualifier.rawValue)" == contactID.qualifier)
             #expect(payload.event == contactID.event)
             #expect(payload.partition == contactID.partition)
-            #expect(payload.zoneOrUser == contactID.zone_or_user)
+            #expect(payload.zoneOrUser == contactID.zoneOrUser)
         }
-        if let plain = decoded.plaintext_latin1, let key = vector.key {
+        if let plain = decoded.plaintextLatin1, let key = vector.key {
             let cipher = try #require(envelope.body.hexBytes)
             #expect(Cipher.decrypt(cipher, with: key) == [UInt8](latin1: plain))
         }
@@ -46,9 +46,9 @@ import Testing
     @Test(arguments: Vector.forReceiver) func isAnsweredAsItShould(_ vector: Vector) throws {
         let reply = answer(to: vector.bytes, key: vector.key, clock: vector.clock)
         // The word in quotation marks: a refusal may repeat a header that is itself no good.
-        #expect(reply?.latin1.split(separator: "\"").dropFirst().first.map { String($0) } == vector.expect.reply_token)
-        if let raw = vector.expect.reply_raw { #expect(reply?.latin1 == raw) }
-        if let reply, vector.expect.reply_token == "*ACK" {
+        #expect(reply?.latin1.split(separator: "\"").dropFirst().first.map { String($0) } == vector.expect.replyToken)
+        if let raw = vector.expect.replyRaw { #expect(reply?.latin1 == raw) }
+        if let reply, vector.expect.replyToken == "*ACK" {
             let message = try Envelope.parse(reply).opened(with: vector.key)
             #expect(message.data.isEmpty)
             #expect(message.timestamp?.utc == vector.clock)

@@ -6,33 +6,33 @@ import Testing
 /// One frame of Vectors/dc09-vectors.json: its bytes, what is in it, and what is to be made of it.
 struct Vector: Decodable, Sendable, CustomTestStringConvertible {
     struct SIA: Decodable { let account: String?, blocks: [String] }
-    struct ContactID: Decodable { let account, qualifier, event, partition, zone_or_user: String }
+    struct ContactID: Decodable { let account, qualifier, event, partition, zoneOrUser: String }
     struct Decoded: Decodable {
         let token: String?
         let encrypted: Bool?
-        let seq, receiver, prefix, account, data, timestamp, plaintext_latin1: String?
+        let seq, receiver, prefix, account, data, timestamp, plaintextLatin1: String?
         let xdata: [String]?
         let sia: SIA?
         let cid: ContactID?
     }
-    struct Expectation: Decodable { let action: String, reply_token: String?, reply_raw: String? }
+    struct Expectation: Decodable { let action: String, replyToken: String?, replyRaw: String? }
 
     let id, title: String
-    let raw_hex: String?
-    let key_hex: String?
-    let receiver_clock_utc: String
+    let rawHex: String?
+    let keyHex: String?
+    let receiverClockUtc: String
     let decoded: Decoded
     let expect: Expectation
 
     /// The bytes on the wire. One vector has none, being a mebibyte without an end.
     var bytes: [UInt8] {
-        guard let raw_hex else { return [0x0A] + [UInt8](repeating: UInt8(ascii: "A"), count: 1 << 20) }
-        return raw_hex.utf8.hexBytes ?? []
+        guard let rawHex else { return [0x0A] + [UInt8](repeating: UInt8(ascii: "A"), count: 1 << 20) }
+        return rawHex.utf8.hexBytes ?? []
     }
-    var key: Key? { key_hex.flatMap { try? Key(hex: $0) } }
+    var key: Key? { keyHex.flatMap { try? Key(hex: $0) } }
     /// The receiver's clock, in milliseconds.
     var clock: Int64 {
-        let time = try? Date.ISO8601FormatStyle().parse(receiver_clock_utc)
+        let time = try? Date.ISO8601FormatStyle().parse(receiverClockUtc)
         return Int64((time ?? .distantPast).timeIntervalSince1970 * 1000)
     }
     var isAccepted: Bool { expect.action.hasPrefix("accept") }
@@ -48,7 +48,9 @@ struct Vector: Decodable, Sendable, CustomTestStringConvertible {
     static let all: [Vector] = {
         let url = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Vectors/dc09-vectors.json")
         do {
-            let file = try JSONDecoder().decode(File.self, from: Data(contentsOf: url))
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            let file = try decoder.decode(File.self, from: Data(contentsOf: url))
             precondition(file.vectors.count == file.meta.count, "\(url.path): not all vectors are there")
             return file.vectors
         } catch {
