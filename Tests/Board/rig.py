@@ -1,0 +1,159 @@
+"""A site on the virtual board: its configuration, and the questions that cases ask of it."""
+
+import os
+import random
+
+import espa
+from board import HOST, Board, BoardError
+from centre import Centre
+from disk import Disk
+
+# A contact between the line and a pulled-up supply: closed is high.
+CLOSED, OPEN = "up", "down"
+DOOR, WINDOW, HELD, FLOOD, BOUNCE, AWAY, QUEUED, STEADY = range(1, 9)
+AT_START = {DOOR: OPEN, WINDOW: CLOSED, HELD: CLOSED, FLOOD: OPEN, BOUNCE: OPEN, AWAY: OPEN, QUEUED: OPEN, STEADY: OPEN}
+CONTACT = {WINDOW: 'contact = "normally-closed"', BOUNCE: 'contact = "normally-open"\ndebounce = "400ms"'}
+SITE = """
+[site]
+name = "Virtual board"
+account = "4711"
+clock = "trusted"
+{places}
+
+[receiver.centre]
+address = "{host}:{port}"
+
+[path.net]
+receiver = "centre"
+interface = "eth0"
+poll = "5s"
+timeout = "3s"
+
+[device.gpio.cabinet]
+chip = "cabinet"
+
+{points}
+[device.espa.panel]
+port = "/dev/ttyS1"
+line = "9600 8N1"
+
+[device.espa.panel.point.fire]
+text-contains = ["Fire"]
+kind = "fire"
+zone = 11
+"""
+POINT = """[device.gpio.cabinet.point.terminal-{n}]
+line = "TERMINAL-{n}"
+{contact}
+kind = "burglary"
+zone = {n}
+text = "Terminal {n}"
+
+"""
+
+
+class Failure(Exception):
+    """The box did not do what it must."""
+
+
+class Rig:
+    """Board, centre and program. With `systemd` the program is a service; otherwise the board has a disk that outlives
+    it, and the program's state is there."""
+
+    def __init__(self, kernel, program, directory, seed, systemd=False):
+        self._kernel, self._program, self._directory, self._systemd = kernel, program, directory, systemd
+        self.chance = random.Random(seed)
+        self.cuts = 0
+        self.centre = Centre(program, directory)
+        self.disk = None if systemd else Disk(directory)
+        self.board = self.panel = None
+        self.lines = dict(AT_START)
+        points = [POINT.format(n=n, contact=CONTACT.get(n, 'contact = "normally-open"')) for n in AT_START]
+        places = "" if systemd else 'state = "/run/state"\nsocket = "/run/larmnod.socket"'
+        self._site = os.path.join(directory, "site.toml")
+        with open(self._site, "w") as file:
+            file.write(SITE.format(places=places, host=HOST, port=self.centre.port, points="".join(points)))
+
+    def power_on(self):
+        """Lines stand as they stood, as contacts do. Without systemd the program starts with the board."""
+        self.board = Board(self._kernel, self._directory, self.disk, self._systemd)
+        self.panel = espa.Panel(self.board.uart)
+        self.pull(*self.lines.items())
+        if not self._systemd:
+            self.start()
+
+    def start(self):
+        self.board.run(f"start '{self._program}' '{self._site}'")
+
+    def install(self, watchdog):
+        self.board.run(f"install_service '{self._program}' '{self._site}' {watchdog}", seconds=120)
+
+    def power_cut(self):
+        self.board.cut()
+        self.board = None
+        self.disk.power_cut(self.chance)
+
+    def pull(self, *changes):
+        self.lines.update(changes)
+        self.board.run("pull " + " ".join(f"{terminal} {level}" for terminal, level in changes))
+
+    def chip(self, inserted):
+        """Pulls the chip out, or plugs it in again, with its contacts as they are."""
+        levels = " ".join(f"{terminal} {level}" for terminal, level in self.lines.items())
+        self.board.run(f"chip in && pull {levels}" if inserted else "chip out")
+
+    def zone(self, number):
+        """What the centre has heard of a zone: "BA", "BR", …"""
+        return said(self.centre.feed, number)
+
+    def zones(self):
+        return {number: self.zone(number) for number in AT_START}
+
+    def expect(self, number, *codes, seconds=30):
+        """The zone's whole story is to be these codes, now or within the time."""
+        wanted = list(codes)
+        self.centre.wait(lambda feed: said(feed, number) == wanted, seconds)
+        if self.zone(number) != wanted:
+            raise Failure(f"zone {number}: expected {wanted}, the centre heard {self.zone(number)}")
+
+    def expect_text(self, text, seconds=30):
+        """One event of the feed, and only one, contains the text."""
+        self.centre.wait(lambda feed: count(feed, text), seconds)
+        if (heard := count(self.centre.feed, text)) != 1:
+            raise Failure(f"expected one event with '{text}', the centre heard {heard}")
+
+    def expect_device(self, qualifier, since, seconds=60):
+        """The GPIO device's own trouble began ("event") or ended ("restore")."""
+
+        def about(feed):
+            return [event for event in feed[since:] if "gpio.cabinet" in (event.get("text") or "")]
+
+        self.centre.wait(lambda feed: any(e.get("qualifier") == qualifier for e in about(feed)), seconds)
+        heard = about(self.centre.feed)
+        if not any(event.get("qualifier") == qualifier for event in heard):
+            raise Failure(f"no {qualifier} of the device gpio.cabinet; the centre heard of it {heard}")
+
+    def log(self):
+        """The end of the program's log, for a person to read."""
+        if not self.board:
+            return "(the board is off)"
+        try:
+            end = "journalctl -u larmnod -o cat -n 25 --no-pager" if self._systemd else "tail -n 25 /run/larmnod.log"
+            return self.board.run(end, check=False)
+        except (BoardError, OSError) as error:
+            return str(error)
+
+    def close(self):
+        if self.board:
+            self.board.cut()
+        self.centre.stop()
+        if self.disk:
+            self.disk.close()
+
+
+def said(feed, zone):
+    return [event.get("sia") for event in feed if event.get("zone") == zone]
+
+
+def count(feed, text):
+    return sum(text in (event.get("text") or "") for event in feed)
