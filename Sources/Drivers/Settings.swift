@@ -11,6 +11,7 @@ public final class Settings {
     public let problems: Problems
 
     private let entries: [SettingNode.Entry]
+    private let nodes: [String: SettingNode]
     private var known: Set<String> = []
     private var children: [String: Settings] = [:]
 
@@ -19,6 +20,7 @@ public final class Settings {
         self.place = node.place
         self.problems = problems
         if case .table(let entries) = node.value { self.entries = entries } else { self.entries = [] }
+        nodes = Dictionary(entries.map { ($0.key, $0.node) }) { first, _ in first }
     }
 
     /// The table's own name: the last part of its path.
@@ -30,11 +32,11 @@ public final class Settings {
     /// True when the key stands in the table. Counts as knowing the key, not as reading it.
     public func has(_ key: String) -> Bool {
         known.insert(key)
-        return entries.contains { $0.key == key }
+        return nodes[key] != nil
     }
 
     /// Where the key's value stands, or the table's beginning where the key is missing.
-    public func place(of key: String) -> Place { entries.first { $0.key == key }?.node.place ?? place }
+    public func place(of key: String) -> Place { nodes[key]?.place ?? place }
 
     /// Notes a problem with a key's value: `settings.refuse("bits", "expected 7 or 8, found 9")`.
     public func refuse(_ key: String, _ message: String) {
@@ -43,7 +45,7 @@ public final class Settings {
 
     private func value(_ key: String) -> SettingNode.Value? {
         known.insert(key)
-        return entries.first { $0.key == key }?.node.value
+        return nodes[key]?.value
     }
 
     private func missing(_ key: String, _ expected: String) {
@@ -57,7 +59,9 @@ public final class Settings {
     // MARK: Typed values. Each has a form with a default and, where a default makes no sense, a required form.
 
     /// A text of 1 to `limit` characters.
-    public func string(_ key: String, default fallback: String? = nil, expected: String = "a text in quotes", limit: Int = 256)
+    public func string(
+        _ key: String, default fallback: String? = nil, expected: String = "a text in quotes", limit: Int = 256
+    )
         -> String
     {
         guard let value = value(key) else {
@@ -103,7 +107,8 @@ public final class Settings {
     public func nameOrNumber(_ key: String, in range: ClosedRange<Int>) -> NameOrNumber {
         if case .integer = value(key) { return .number(integer(key, in: range)) }
         return .name(
-            string(key, expected: "a name in quotes, or a whole number from \(range.lowerBound) to \(range.upperBound)"))
+            string(key, expected: "a name in quotes, or a whole number from \(range.lowerBound) to \(range.upperBound)")
+        )
     }
 
     public func boolean(_ key: String, default fallback: Bool) -> Bool {
@@ -116,7 +121,8 @@ public final class Settings {
     }
 
     /// A length of time: "250ms", "60s", "5min", "24h".
-    public func duration(_ key: String, in range: ClosedRange<Duration>, default fallback: Duration? = nil) -> Duration {
+    public func duration(_ key: String, in range: ClosedRange<Duration>, default fallback: Duration? = nil) -> Duration
+    {
         let expected =
             "a time from \(range.lowerBound.described) to \(range.upperBound.described), as \"250ms\", \"60s\", \"5min\" or \"24h\""
         guard let value = value(key) else {
@@ -131,7 +137,8 @@ public final class Settings {
     }
 
     /// One of a few words.
-    public func choice<Choice>(_ key: String, of choices: [(String, Choice)], default fallback: Choice? = nil) -> Choice {
+    public func choice<Choice>(_ key: String, of choices: [(String, Choice)], default fallback: Choice? = nil) -> Choice
+    {
         let words = choices.map { "\"\($0.0)\"" }.joined(separator: ", ")
         guard let value = value(key) else {
             if let fallback { return fallback }
@@ -173,7 +180,7 @@ public final class Settings {
     public func table(_ key: String) -> Settings? {
         if let child = children[key] { return child }
         guard let value = value(key) else { return nil }
-        guard case .table = value, let node = entries.first(where: { $0.key == key })?.node else {
+        guard case .table = value, let node = nodes[key] else {
             wrong(key, "a table [\(path.isEmpty ? key : path + "." + key)]", value)
             return nil
         }
@@ -207,11 +214,12 @@ public final class Settings {
 /// All that is wrong in one configuration. Used only while it is read, on one thread.
 public final class Problems {
     public private(set) var all: [Problem] = []
+    private var seen: Set<Problem> = []
     public init() {}
 
     public func add(_ place: Place, _ message: String) {
         let problem = Problem(place, message)
-        if !all.contains(problem) { all.append(problem) }
+        if seen.insert(problem).inserted { all.append(problem) }
     }
 
     /// In the order of the file.
@@ -220,14 +228,19 @@ public final class Problems {
 
 /// `, did you mean "burglary"?` where a known word is near enough, else nothing.
 public func nearest(to word: String, among known: [String]) -> String {
-    let best = known.map { ($0, editDistance($0, word)) }.min { $0.1 < $1.1 }
-    guard let (name, distance) = best, distance <= max(1, word.count / 3) else { return "" }
+    let limit = max(1, word.count / 3)
+    // A word that is longer or shorter by more cannot be near: no need to compare it letter by letter.
+    let best = known.filter { abs($0.count - word.count) <= limit }.map { ($0, editDistance($0, word)) }.min {
+        $0.1 < $1.1
+    }
+    guard let (name, distance) = best, distance <= limit else { return "" }
     return ", did you mean \"\(name)\"?"
 }
 
 /// How many letters to add, drop, change or swap with a neighbour to turn one word into the other.
 func editDistance(_ a: String, _ b: String) -> Int {
-    let a = Array(a.lowercased()), b = Array(b.lowercased())
+    let a = Array(a.lowercased())
+    let b = Array(b.lowercased())
     var before: [Int] = []
     var row = Array(0...b.count)
     for i in a.indices {

@@ -19,6 +19,8 @@ struct Board {
     var name: String
     var terminals: [String: Terminal]
 
+    private static let mostTerminals = 1000
+
     /// Where boards lie when they do not lie beside the site file.
     static let directory = "/usr/share/larmnod/boards"
 
@@ -28,7 +30,8 @@ struct Board {
             problems.add(place, "site.board: expected a board's name, \(nameForm), found \"\(name)\"")
             return nil
         }
-        let candidates = ["boards/\(name).toml", "\(name).toml"].map { TextFile.path($0, beside: site) }
+        let candidates =
+            ["boards/\(name).toml", "\(name).toml"].map { TextFile.path($0, beside: site) }
             + ["\(directory)/\(name).toml"]
         for candidate in candidates {
             switch TextFile.read(candidate, limit: TOML.mostBytes) {
@@ -65,7 +68,7 @@ struct Board {
         let file = Settings(document, path: "", problems: problems)
         let head = file.requiredTable("board", of: document)
         var board = Board(name: head.string("name", expected: "the board's name in quotes", limit: 64), terminals: [:])
-        for (name, terminal) in file.named("terminal") {
+        for (name, terminal) in file.named("terminal", most: mostTerminals) {
             let device = terminal.string("device", expected: "the kind of device it belongs to, as \"gpio\"")
             var settings: [SettingNode.Entry] = []
             if case .table(let entries)? = document["terminal"]?[name]?.value {
@@ -115,7 +118,8 @@ struct TerminalResolver {
     }
 
     private mutating func complete(_ point: SettingNode, kind: String, point path: String) -> SettingNode {
-        guard case .table(var entries) = point.value, let terminal = entries.first(where: { $0.key == "terminal" })?.node
+        guard case .table(var entries) = point.value,
+            let terminal = entries.first(where: { $0.key == "terminal" })?.node
         else { return point }
         func refuse(_ message: String) -> SettingNode {
             problems.add(terminal.place, "\(path).terminal: \(message)")
@@ -134,7 +138,8 @@ struct TerminalResolver {
             let known = board.terminals.filter { $0.value.device == kind }.map(\.key).sorted()
             let hint = nearest(to: name, among: known)
             return refuse(
-                "the board \"\(board.name)\" has no terminal \"\(name)\"\(hint.isEmpty ? "; it has \(listed(known))" : hint)")
+                "the board \"\(board.name)\" has no terminal \"\(name)\"\(hint.isEmpty ? "; it has \(listed(known))" : hint)"
+            )
         }
         guard found.device == kind else {
             return refuse("\"\(name)\" is a terminal for device.\(found.device), not for device.\(kind)")

@@ -28,7 +28,9 @@ struct DeviceReader {
             for (name, table) in kinds.named(kind) {
                 if let device = device("\(kind).\(name)", table, driver) { devices.append(device) }
                 for key in ["port", "address"] {
-                    if case .string(let line)? = document["device"]?[kind]?[name]?[key]?.value { claim(key, line, of: table) }
+                    if case .string(let line)? = document["device"]?[kind]?[name]?[key]?.value {
+                        claim(key, line, of: table)
+                    }
                 }
             }
         }
@@ -90,7 +92,8 @@ struct DeviceReader {
             table.refuse(
                 "kind",
                 "there is no kind of event \(SettingNode.Value.string(word).described)"
-                    + (hint.isEmpty ? "; there is \"burglary\", \"fire\", \"mains-failure\": docs/events.md has all" : hint))
+                    + (hint.isEmpty
+                        ? "; there is \"burglary\", \"fire\", \"mains-failure\": docs/events.md has all" : hint))
         }
         return EventKind.all[0]
     }

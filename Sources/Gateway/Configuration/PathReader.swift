@@ -22,14 +22,17 @@ struct PathReader {
         var receiverNumber: String?
         var line = "0"
         var key: Key?
-        var format = PathSettings.Format.siaDCS
+        var format = PayloadFormat.siaDCS
         var characterSet = CharacterSet.windows1252
         var extendedBlocks: Set<ExtendedBlock.Kind> = [.timeOfOccurrence]
     }
 
+    /// Each path polls, and each is a line in every report: more is a mistake.
+    static let most = 16
+
     mutating func read(_ root: Settings, of document: SettingNode) -> [PathSettings] {
         var receivers: [String: Agreement] = [:]
-        let tables = root.named("receiver")
+        let tables = root.named("receiver", most: Self.most)
         for (name, table) in tables {
             if !table.has("address") {
                 problems.add(table.place, "\(table.path): address is missing, expected \(Address.form)")
@@ -38,13 +41,14 @@ struct PathReader {
         }
 
         var paths: [PathSettings] = []
-        for (name, table) in root.named("path") {
+        for (name, table) in root.named("path", most: Self.most) {
             if let path = path(name, table, receivers) { paths.append(path) }
         }
         if !root.has("path") || (document["path"]?.isEmptyTable ?? false) {
             problems.add(
                 document.place,
-                "no path: expected at least one table [path.NAME] with receiver = \"…\", for without it no alarm is heard")
+                "no path: expected at least one table [path.NAME] with receiver = \"…\", for without it no alarm is heard"
+            )
         }
         for (name, table) in tables where !paths.contains(where: { $0.receiver == name }) && problems.all.isEmpty {
             notices.append(Problem(table.place, "\(table.path): no path leads to this receiver"))

@@ -33,12 +33,18 @@ extension Settings {
 
     /// The tables `[PATH.key.NAME]` with their names, in the order of the file. A name that is none is refused, and its
     /// table read all the same, for what else may be wrong there.
-    func named(_ key: String) -> [(name: String, table: Settings)] {
+    func named(_ key: String, most: Int = .max) -> [(name: String, table: Settings)] {
         guard let tables = table(key) else { return [] }
+        guard tables.keys.count <= most else {
+            for name in tables.keys { _ = tables.has(name) }
+            tables.problems.add(tables.place, "\(tables.path): expected at most \(most), found \(tables.keys.count)")
+            return []
+        }
         return tables.keys.compactMap { name in
             if !isName(name) {
                 let found = SettingNode.Value.string(name).described
-                tables.problems.add(tables.place(of: name), "\(tables.path): expected a name of \(nameForm), found \(found)")
+                tables.problems.add(
+                    tables.place(of: name), "\(tables.path): expected a name of \(nameForm), found \(found)")
             }
             return tables.table(name).map { (name, $0) }
         }
@@ -84,7 +90,9 @@ extension Settings {
         guard let name = optionalString(key, expected: expected), !name.isEmpty else { return nil }
         let isPlain = name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }
         if !isPlain || name.utf8.count > limit || name == "." || name == ".." {
-            refuse(key, "expected \(expected), at most \(limit) characters, found \(SettingNode.Value.string(name).described)")
+            refuse(
+                key,
+                "expected \(expected), at most \(limit) characters, found \(SettingNode.Value.string(name).described)")
         }
         return name
     }
@@ -100,7 +108,8 @@ struct Address: Equatable {
 
     init?(_ text: String) {
         guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
-            (1...65535).contains(port), text[text.index(after: colon)...].utf8.allSatisfy({ (0x30...0x39).contains($0) })
+            (1...65535).contains(port),
+            text[text.index(after: colon)...].utf8.allSatisfy({ (0x30...0x39).contains($0) })
         else { return nil }
         var host = text[..<colon]
         let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")

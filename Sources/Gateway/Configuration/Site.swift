@@ -40,7 +40,6 @@ public struct Limits: Sendable, Hashable {
 /// One network interface to one receiver address (EN 50136: ATP), with all that is agreed with that receiver.
 public struct PathSettings: Sendable {
     public enum Transport: Sendable { case tcp, udp }
-    public enum Format: Sendable { case siaDCS, contactID }
 
     /// The path's name: "fibre".
     public var name: String
@@ -59,7 +58,7 @@ public struct PathSettings: Sendable {
     public var receiverNumber: String?
     public var line: String
     public var key: Key?
-    public var format: Format
+    public var format: PayloadFormat
     public var characterSet: CharacterSet
     /// Which extended data blocks the receiver takes: "H" (time of occurrence), "I" (text). Empty for old receivers.
     public var extendedBlocks: Set<ExtendedBlock.Kind>

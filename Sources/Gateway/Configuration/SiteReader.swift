@@ -20,7 +20,7 @@ public enum SiteReader {
         case .failure(let failure):
             problems.add(Place(file: file, line: 1, column: 1), "the site file \(failure.reason)")
         }
-        guard let site, problems.all.isEmpty else { 
+        guard let site, problems.all.isEmpty else {
             return .failure(ConfigurationError(problems, nothingMissingIn: unresolved))
         }
         return .success(site)

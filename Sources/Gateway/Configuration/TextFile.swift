@@ -10,7 +10,9 @@ enum TextFile {
         var isMissing = false
     }
 
-    static func read(_ path: String, limit: Int, mode check: (stat) -> String? = { _ in nil }) -> Result<[UInt8], Failure> {
+    static func read(_ path: String, limit: Int, mode check: (stat) -> String? = { _ in nil }) -> Result<
+        [UInt8], Failure
+    > {
         guard !path.isEmpty, !path.utf8.contains(0) else { return .failure(Failure(reason: "is not a file's name")) }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else {
@@ -32,7 +34,9 @@ enum TextFile {
         var count = 0
         while count < bytes.count {
             let start = count
-            let more = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress! + start, $0.count - start) }
+            let more = bytes.withUnsafeMutableBytes {
+                Glibc.read(descriptor, $0.baseAddress! + start, $0.count - start)
+            }
             if more < 0 && errno == EINTR { continue }
             guard more >= 0 else {
                 return .failure(Failure(reason: "cannot be read: \(String(cString: strerror(errno)))"))
