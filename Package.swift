@@ -38,18 +38,19 @@ let package = Package(
 
         // The daemon as a library.
         .systemLibrary(name: "CSQLite", path: "Sources/Gateway/Outbox/CSQLite", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CLinux", path: "Sources/Gateway/Intake/CLinux"),
         .target(name: "CTOML", path: "Sources/Gateway/Configuration/CTOML"),
         .target(
             name: "Gateway",
             dependencies: [
-                "AlarmProtocol", "Drivers", "CSQLite", "CTOML",
+                "AlarmProtocol", "Drivers", "CLinux", "CSQLite", "CTOML",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             path: "Sources/Gateway",
-            exclude: ["Outbox/CSQLite", "Configuration/CTOML"],
+            exclude: ["Intake/CLinux", "Outbox/CSQLite", "Configuration/CTOML"],
             swiftSettings: strict),
 
         // The centre's end, small.

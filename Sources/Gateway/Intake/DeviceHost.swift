@@ -1,4 +1,5 @@
 import AlarmProtocol
+import CLinux
 import Drivers
 import Glibc
 import Logging
@@ -53,11 +54,9 @@ final class DeviceHost: Host {
         let ids: [Int64]
         do {
             ids = try intake.take { known in
-                normaliser.events(
-                    signals,
-                    .init(state: known, isFirstReading: { !heard.contains($0) }, now: now))
+                normaliser.events(signals, heard: heard, now: now, known: known)
             }
-        } catch let error as OutboxError { throw ReportError(error.description) }
+        } catch { throw ReportError(error.description) }
         state.withLock { state in for signal in signals { state.heard.insert("\(device.name).\(signal.point)") } }
         if let limit = device.waitForReceiver, !ids.isEmpty {
             // The event is on disk either way; the panel hears of it at the latest when its own patience ends.
@@ -86,7 +85,7 @@ final class DeviceHost: Host {
             showLife()
             if stopping.isSet { return .stop }
             settleDebts()
-            let left = deadline.map { min(max(.zero, .now.duration(to: $0)), Self.longestWait) } ?? Self.longestWait
+            let left = deadline.map { min(max(.zero, ContinuousClock.now.duration(to: $0)), Self.longestWait) } ?? Self.longestWait
             // Rounded up: a wait that ends a hair early would make a driver spin.
             let timeout = Int32((left + .microseconds(999)).milliseconds)
             let count = poll(&polled, nfds_t(polled.count), timeout)
@@ -180,7 +179,7 @@ final class Interrupt: Sendable {
     let descriptor: Int32
     private let flag = Atomic(false)
 
-    init() { descriptor = eventfd(0, Int32(EFD_CLOEXEC.rawValue) | Int32(EFD_NONBLOCK.rawValue)) }
+    init() { descriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK)) }
     deinit { close(descriptor) }
 
     var isSet: Bool { flag.load(ordering: .acquiring) }

@@ -16,47 +16,50 @@ struct Normaliser: Sendable {
         points = Dictionary(device.points.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// What the box knows before it hears the signals.
-    struct Known {
-        /// The point's last stored state; nil when none ever was.
-        var state: (_ point: String) -> Bool?
+    /// What the box knew before it heard a signal.
+    private struct Known {
+        /// The point's last state, and whether its fault stands; nil when nothing was ever stored.
+        var state: Bool?
+        var fault: Bool?
         /// Nothing has been heard of this point since the daemon started or the device came back: a difference from the
         /// last known state happened some time while nobody was listening.
-        var isFirstReading: (_ point: String) -> Bool
+        var isFirstReading: Bool
         var now: Moment
     }
 
     /// The events that the signals make, in their order. A state that is as it was makes none.
-    func events(_ signals: [Signal], _ known: Known) -> [NewEvent] {
+    /// - Parameters:
+    ///   - heard: the full names of the points heard of since the daemon started or the device came back.
+    ///   - known: the last stored state of a point, by its full name; nil when none ever was.
+    func events(_ signals: [Signal], heard: Set<String>, now: Moment, known: (String) -> Bool?) -> [NewEvent] {
         var changed: [String: Bool] = [:]
         var events: [NewEvent] = []
         for signal in signals {
             let name = "\(device).\(signal.point)"
-            let last = { (name: String) in changed[name] ?? known.state(name) }
-            guard let new = event(signal, name, last, known) else { continue }
+            let fault = name + ".fault"
+            let known = Known(
+                state: changed[name] ?? known(name), fault: changed[fault] ?? known(fault),
+                isFirstReading: !heard.contains(name), now: now)
+            guard let new = event(signal, name, known) else { continue }
             if let active = new.active { changed[new.event.point] = active }
             events.append(new)
         }
         return events
     }
 
-    private func event(
-        _ signal: Signal, _ name: String, _ last: (String) -> Bool?, _ known: Known
-    ) -> NewEvent? {
+    private func event(_ signal: Signal, _ name: String, _ known: Known) -> NewEvent? {
         switch signal.reading {
         case .active(let active):
-            guard active != (last(name) ?? false) else { return nil }
+            guard active != (known.state ?? false) else { return nil }
             // The first reading of all is no news unless somebody ought to know of it.
-            let late = known.isFirstReading(name) && last(name) != nil
+            let late = known.isFirstReading && known.state != nil
             return say(signal, name, began: active, state: active, note: late ? "changed while not watched" : nil, known)
         case .call: return say(signal, name, began: true, state: nil, note: nil, known)
         case .cleared: return say(signal, name, began: false, state: nil, note: nil, known)
         case .fault(let why):
-            let trouble = name + ".fault"
-            return last(trouble) == true ? nil : fault(name, trouble, active: true, text: why, signal, known)
+            return known.fault == true ? nil : fault(name, active: true, text: why, signal, known)
         case .healthy:
-            let trouble = name + ".fault"
-            return last(trouble) == true ? fault(name, trouble, active: false, text: "", signal, known) : nil
+            return known.fault == true ? fault(name, active: false, text: "", signal, known) : nil
         }
     }
 
@@ -78,7 +81,7 @@ struct Normaliser: Sendable {
     }
 
     private func fault(
-        _ name: String, _ trouble: String, active: Bool, text: String, _ signal: Signal, _ known: Known
+        _ name: String, active: Bool, text: String, _ signal: Signal, _ known: Known
     ) -> NewEvent {
         let point = points[name]
         let codes = (point == nil ? Kinds.deviceLost : Kinds.pointFault).saying(began: active)
@@ -86,7 +89,7 @@ struct Normaliser: Sendable {
         let words = active ? "\(what): \(text)" : "\(what): answers again"
         return NewEvent(
             Event(
-                account: point?.account ?? account, point: trouble, partition: point?.partition ?? partition,
+                account: point?.account ?? account, point: name + ".fault", partition: point?.partition ?? partition,
                 zone: point?.zone ?? 0, sia: codes.sia, contactID: codes.contactID, qualifier: codes.qualifier,
                 urgency: codes.urgency, text: words.limited, occurred: signal.occurred ?? known.now),
             active: active)

@@ -36,6 +36,18 @@ public final class Outbox: Sendable {
         var notices: [Notice] = []
         var parked = 0
         var fillingReported = false
+
+        /// - Returns: whom to tell that all they waited for is acknowledged.
+        mutating func noteEnded(_ mark: Mark) -> [DispatchSemaphore] {
+            guard !waiters.isEmpty, mark.state == .acknowledged else { return [] }
+            var done: [DispatchSemaphore] = []
+            for index in waiters.indices { waiters[index].ids.remove(mark.id) }
+            waiters.removeAll { waiter in
+                if waiter.ids.isEmpty { done.append(waiter.done) }
+                return waiter.ids.isEmpty
+            }
+            return done
+        }
     }
 
     private struct Waiter {
@@ -383,16 +395,8 @@ public final class Outbox: Sendable {
     /// a second by the daemon's housekeeping thread, and at the end with `closing`.
     public func keepHouse(closing: Bool = false) {
         writer.withLock { writer in
-            do {
-                while true {
-                    let marks = takeMarks(limit: 500)
-                    if marks.isEmpty { break }
-                    do { try writer.store.commit(marks: marks) } catch {
-                        queue.withLock { $0.marks.insert(contentsOf: marks, at: 0) }
-                        throw error
-                    }
-                    writer.sinceCheckpoint += marks.count
-                }
+            do throws(DatabaseError) {
+                try writeMarks(&writer)
                 if writer.sinceSnapshot >= 2000 || closing {
                     try writer.store.snapshot(oldestWaiting: queue.withLock { $0.waiting.oldest })
                     writer.sinceSnapshot = 0
@@ -409,6 +413,18 @@ public final class Outbox: Sendable {
         directory.makeBallast()
     }
 
+    private func writeMarks(_ writer: inout Writer) throws(DatabaseError) {
+        while true {
+            let marks = takeMarks(limit: 500)
+            if marks.isEmpty { return }
+            do { try writer.store.commit(marks: marks) } catch {
+                queue.withLock { $0.marks.insert(contentsOf: marks, at: 0) }
+                throw error
+            }
+            writer.sinceCheckpoint += marks.count
+        }
+    }
+
     private func trim(_ writer: inout Writer) throws(DatabaseError) {
         let rows: Int64
         if let known = writer.rows {
@@ -418,22 +434,9 @@ public final class Outbox: Sendable {
         }
         writer.rows = rows
         let kept = Int64(limits.logEvents + queue.withLock { $0.waiting.count + $0.parked })
-        guard try rows > kept || writer.store.bytesInUse() > Int64(limits.storeBytes) else { return }
+        let bytes = try writer.store.bytesInUse()
+        guard rows > kept || bytes > Int64(limits.storeBytes) else { return }
         writer.rows = rows - Int64(try writer.store.trim(after: &writer.trimCursor))
-    }
-}
-
-extension Outbox.Queue {
-    /// - Returns: whom to tell that all they waited for is acknowledged.
-    fileprivate mutating func noteEnded(_ mark: Mark) -> [DispatchSemaphore] {
-        guard !waiters.isEmpty, mark.state == .acknowledged else { return [] }
-        var done: [DispatchSemaphore] = []
-        for index in waiters.indices { waiters[index].ids.remove(mark.id) }
-        waiters.removeAll { waiter in
-            if waiter.ids.isEmpty { done.append(waiter.done) }
-            return waiter.ids.isEmpty
-        }
-        return done
     }
 }
 

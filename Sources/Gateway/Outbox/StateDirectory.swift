@@ -6,6 +6,9 @@ public struct StateDirectory: Sendable {
     /// Held for the life of the process; the kernel lets go of it at any kind of death.
     private let lock: Int32
 
+    /// The process before us wrote so as its last act. Read once, when the directory is taken.
+    let wasStoppedCleanly: Bool
+
     var file: String { path + "/outbox.db" }
     private var ballast: String { path + "/ballast" }
     /// Room for some thousand events (4 KB each, alone) after the disk is full.
@@ -37,10 +40,18 @@ public struct StateDirectory: Sendable {
                 description: "\(path) is in use by \(holder). One larmnod at a time owns an outbox: stop the other first.")
         }
         lock = descriptor
+        // A directory that has never been used counts as left in order.
+        wasStoppedCleanly = access(path + "/clean-stop", F_OK) == 0 || access(path + "/outbox.db", F_OK) != 0
+        unlink(path + "/clean-stop")
         let command = readFile("/proc/self/cmdline")?.split(separator: "\0").joined(separator: " ") ?? "larmnod"
         let note = "process \(getpid()) (\(command.prefix(200)))\n"
         ftruncate(descriptor, 0)
         _ = note.withCString { write(descriptor, $0, strlen($0)) }
+    }
+
+    func noteCleanStop() {
+        let descriptor = open(path + "/clean-stop", O_WRONLY | O_CREAT | O_CLOEXEC, 0o640)
+        if descriptor >= 0 { close(descriptor) }
     }
 
     /// Lets go, for tests that open again in one process.

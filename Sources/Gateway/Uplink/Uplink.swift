@@ -9,7 +9,6 @@ final class Uplink {
     private let outbox: Outbox
     private let settings: [PathSettings]
     private let clock: @Sendable () -> Moment
-    private let boot: Int64
     private let loop: any EventLoop
     /// Troubles of the box itself become events; that is a sync, so it happens elsewhere.
     private let report: (BoxTrouble) -> Void
@@ -20,8 +19,8 @@ final class Uplink {
     private var timer: Scheduled<Void>?
     private var isDeciding = false
     private(set) var figures: [Figures]
-    /// Uptime in milliseconds when the loop last decided: the watchdog's evidence.
-    private(set) var lastSign: Int64
+    /// The watchdog's evidence that the loop runs.
+    private let lifeSign: LifeSign
 
     /// What is on its way on one path.
     private struct Sending {
@@ -45,15 +44,14 @@ final class Uplink {
 
     init(
         outbox: Outbox, paths: [PathSettings], on loop: any EventLoop, clock: @escaping @Sendable () -> Moment,
-        report: @escaping (BoxTrouble) -> Void
+        lifeSign: LifeSign, report: @escaping (BoxTrouble) -> Void
     ) {
         self.outbox = outbox
         settings = paths
         self.clock = clock
         self.loop = loop
         self.report = report
-        boot = Outbox.bootNumber()
-        lastSign = clock().uptime
+        self.lifeSign = lifeSign
         dispatcher = Dispatcher(
             paths.map {
                 Dispatcher.Rules(
@@ -66,11 +64,11 @@ final class Uplink {
 
     /// Begins. From now on the outbox wakes it.
     func start() {
+        let loop = loop
         connections = settings.enumerated().map { index, path in
             Connection(path, on: loop) { [unowned self] in self.heard($0, on: index) }
         }
         let bound = NIOLoopBound(self, eventLoop: loop)
-        let loop = loop
         outbox.onStored { loop.execute { bound.value.woken() } }
         decide()
     }
@@ -80,6 +78,9 @@ final class Uplink {
         outbox.onStored {}
         for connection in connections { connection.close() }
     }
+
+    var pathSettings: [PathSettings] { settings }
+    var uptime: Int64 { clock().uptime }
 
     private func woken() {
         if outbox.mostUrgentWaiting.map({ $0 <= .danger }) ?? false { dispatcher.hurry(now: clock().uptime) }
@@ -93,8 +94,9 @@ final class Uplink {
         guard !isDeciding else { return }
         isDeciding = true
         defer { isDeciding = false }
-        let now = clock().uptime
-        lastSign = now
+        let moment = clock()
+        let now = moment.uptime
+        lifeSign.show(moment)
         while true {
             let actions = dispatcher.decide(now: now) { receiver, path, leftOver in
                 outbox.take(for: receiver, over: path, leftOver: leftOver)?.id
@@ -185,8 +187,9 @@ final class Uplink {
             let frame = try message.frame(key: settings[path].key)
             sending[path] = Sending(
                 exchange: exchange.number,
-                expectation: ReplyExpectation(to: message, encrypted: settings[path].key != nil), work: exchange.work,
-                sentAt: now.utc)
+                expectation: ReplyExpectation(
+                    header: message.header, encrypted: settings[path].key != nil, sent: message.timestamp),
+                work: exchange.work, sentAt: now.utc)
             figures[path].sent += 1
             connections[path].send(frame)
         } catch {
@@ -215,20 +218,10 @@ final class Uplink {
         _ stored: StoredEvent, over path: Int, now: Moment, clockOffset: Int64
     ) throws(FrameError) -> Message {
         let settings = settings[path]
-        var event = stored.event
-        // A time taken by a clock that nobody had set is worked out now, where the clock has been set since, in the
-        // same boot (promise 11).
-        if event.occurred.clock == .unknown, now.clock == .known, stored.boot == boot {
-            event.occurred.utc = now.utc - (now.uptime - event.occurred.uptime)
-            event.occurred.clock = .corrected
-        }
-        return try event.message(
-            as: settings.format,
-            header: Header(
-                sequence: stored.sequence, receiver: settings.receiverNumber, line: settings.line,
-                account: settings.account ?? event.account),
-            characterSet: settings.characterSet, extended: settings.extendedBlocks,
-            timestamp: Timestamp(utc: now.utc + clockOffset))
+        return try stored.event.message(
+            as: settings.format, sequence: stored.sequence, receiver: settings.receiverNumber, line: settings.line,
+            account: settings.account, characterSet: settings.characterSet, extended: settings.extendedBlocks,
+            sendingTime: Timestamp(utc: now.utc + clockOffset))
     }
 
     private func heard(_ happening: Connection.Happening, on path: Int) {

@@ -1,0 +1,158 @@
+import AlarmProtocol
+import NIOCore
+
+/// What the daemon answers.
+extension ControlServer {
+    func status() throws -> SiteStatus {
+        let now = clock()
+        let uplink = uplink
+        let paths = try loop.submit { uplink.value.describePaths() }.wait()
+        let summary = intake.outbox.summary()
+        let oldest = summary.oldest.flatMap { intake.outbox.event($0) }
+        return SiteStatus(
+            site: site.name, account: site.account, version: Version.current,
+            running: (now.uptime - started.uptime) / 1000, now: now.utc, clockIsKnown: now.clock == .known,
+            waiting: summary.waiting, mostUrgent: summary.mostUrgent.map { "\($0)" },
+            oldestWaits: oldest.map { max(0, now.utc - $0.stored) / 1000 }, parked: summary.parked,
+            storeTrouble: summary.trouble, paths: paths, devices: devices.map(describe),
+            points: site.points.map(describe))
+    }
+
+    private func describe(_ host: DeviceHost) -> SiteStatus.Device {
+        let why = host.trouble
+        return SiteStatus.Device(
+            name: host.device.name, state: why != nil ? "lost" : host.hasAnswered ? "answers" : "not heard yet", why: why,
+            points: host.device.points.count)
+    }
+
+    private func describe(_ point: Point) -> SiteStatus.Point {
+        let state: String
+        if intake.state(of: point.name + ".fault") == true {
+            state = "fault"
+        } else {
+            switch intake.state(of: point.name) {
+            case true: state = "active"
+            case false: state = "at rest"
+            case nil: state = "never active"
+            }
+        }
+        return SiteStatus.Point(
+            name: point.name, text: point.text, kind: point.kind.name, state: state, zone: point.zone)
+    }
+
+    func events(_ request: ControlRequest, _ client: ControlClient) {
+        let unsent = request.unsent ?? false
+        let first = intake.outbox.latest(min(max(1, request.limit ?? 50), 10_000), unsentOnly: unsent)
+        for event in first { guard client.send(EventLife(event)) else { return } }
+        guard request.follow ?? false else { return }
+        // Told again when its life goes on: an event is shown when it is stored, and when its wait ends.
+        var last = first.last?.id ?? 0
+        var open = Set(first.filter { $0.state == .waiting }.map(\.id))
+        while !stopping.isSet {
+            for event in intake.outbox.list(after: last, limit: 500) {
+                last = event.id
+                if event.state == .waiting { open.insert(event.id) }
+                guard client.send(EventLife(event)) else { return }
+            }
+            for id in open.sorted().prefix(500) {
+                guard let event = intake.outbox.event(id), event.state != .waiting else { continue }
+                open.remove(id)
+                guard client.send(EventLife(event)) else { return }
+            }
+            // An asker that has gone away is noticed by the poll.
+            guard client.isThere(after: 200) else { return }
+        }
+    }
+
+    func testPoint(_ name: String, _ person: String) throws -> TestResult {
+        guard let point = site.points.first(where: { $0.name == name }) else {
+            throw ControlRefusal("there is no point \"\(name)\"; the points are: \(list(site.points.map(\.name)))")
+        }
+        let codes = Kinds.manualTest.saying(began: true)
+        return try test(
+            Event(
+                account: point.account, point: point.name, partition: point.partition, zone: point.zone, sia: codes.sia,
+                contactID: codes.contactID, qualifier: codes.qualifier, urgency: codes.urgency,
+                text: "test of \(point.text.isEmpty ? point.name : point.text)".limited, occurred: clock()), over: nil,
+            person)
+    }
+
+    func testPath(_ name: String, _ person: String) throws -> TestResult {
+        guard site.paths.contains(where: { $0.name == name }) else {
+            throw ControlRefusal("there is no path \"\(name)\"; the paths are: \(list(site.paths.map(\.name)))")
+        }
+        let codes = Kinds.manualTest.saying(began: true)
+        return try test(
+            Event(
+                account: site.account, point: "test.\(name)", sia: codes.sia, contactID: codes.contactID,
+                qualifier: codes.qualifier, urgency: codes.urgency, text: "test of path \(name)".limited,
+                occurred: clock()), over: name, person)
+    }
+
+    /// How long a test waits for its ACK.
+    private static let patience = Duration.seconds(30)
+
+    private func test(_ event: Event, over path: String?, _ person: String) throws -> TestResult {
+        let ids = try intake.outbox.append([NewEvent(event, onlyOver: path)])
+        guard let id = ids.first else { throw ControlRefusal("the test event was not stored") }
+        let began = clock()
+        let acknowledged = intake.outbox.waitUntilAcknowledged([id], atMost: Self.patience)
+        let stored = intake.outbox.event(id)
+        let took = clock().uptime - began.uptime
+        if !acknowledged {
+            // A test that nobody waits for any more must not arrive an hour later.
+            _ = intake.outbox.discard(id, by: person, why: "the test was given up after \(Self.patience.described)")
+        }
+        let receiver = site.paths.first { $0.name == stored?.path }?.receiver
+        let uplink = uplink
+        let paths = try loop.submit { uplink.value.describePaths() }.wait()
+        let troubles = paths.filter { path == nil || $0.name == path }.compactMap { path in
+            path.why.map { "\(path.name): \($0)" }
+        }
+        return TestResult(
+            event: id, sequence: StoredEvent.sequence(of: id), acknowledged: acknowledged,
+            took: acknowledged ? took : nil, path: stored?.path, receiver: receiver,
+            why: acknowledged ? nil : troubles.isEmpty ? "no receiver has answered" : troubles.joined(separator: "; "))
+    }
+
+    func discard(_ request: ControlRequest, _ person: String) throws -> DiscardResult {
+        guard let id = request.event, let why = request.why, !why.isEmpty else {
+            throw ControlRefusal("discard needs the event's number and a reason")
+        }
+        guard intake.outbox.discard(id, by: person, why: why) else {
+            throw ControlRefusal("event \(id) neither waits nor is parked: larmnod events --unsent lists those that do")
+        }
+        return DiscardResult(discarded: id, by: person)
+    }
+
+    private func list(_ names: [String]) -> String {
+        names.prefix(20).joined(separator: ", ") + (names.count > 20 ? ", … (\(names.count) in all)" : "")
+    }
+}
+
+extension Uplink {
+    /// For `status`.
+    func describePaths() -> [SiteStatus.Path] {
+        zip(dispatcher.paths, zip(pathSettings, figures)).map { path, rest in
+            let (settings, figures) = rest
+            let state: String
+            switch path.health {
+            case .untried: state = "untried"
+            case .working: state = "works"
+            case .failing: state = "failing"
+            case .down: state = "down"
+            }
+            return SiteStatus.Path(
+                name: settings.name, receiver: settings.receiver, address: "\(settings.host):\(settings.port)",
+                state: state, why: path.isTrusted ? nil : path.lastFailure,
+                lastAnswer: path.lastGood.map { (uptime - $0) / 1000 }, roundTrip: figures.lastRoundTrip,
+                clockOffset: Double(path.clockOffset) / 1000, acknowledged: figures.acknowledged,
+                failures: figures.failures, encrypted: settings.key != nil)
+        }
+    }
+}
+
+/// What this build calls itself. CHANGELOG.md tells what is in it.
+public enum Version {
+    public static let current = "0.1.0"
+}

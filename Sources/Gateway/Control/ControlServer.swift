@@ -1,0 +1,195 @@
+import AlarmProtocol
+import FoundationEssentials
+import Glibc
+import Logging
+import NIOCore
+import Synchronization
+
+/// Answers the commands on a Unix socket, on threads of its own: a slow terminal or a long listing never touches the
+/// uplink. Root, the daemon's own user and the members of the operators' group may ask; nobody else.
+final class ControlServer: Sendable {
+    let site: Site
+    let intake: Intake
+    let devices: [DeviceHost]
+    let uplink: NIOLoopBound<Uplink>
+    let loop: any EventLoop
+    let stopping: Interrupt
+    let clock: @Sendable () -> Moment
+    let started: Moment
+    private let descriptor: Int32
+    private let clients = Atomic<Int>(0)
+    private let logger = Logger(label: "control")
+
+    /// Askers at once. One more is told to come back.
+    private static let clientLimit = 8
+
+    /// - Throws: `ControlRefusal` when the socket cannot be made.
+    init(
+        site: Site, intake: Intake, devices: [DeviceHost], uplink: NIOLoopBound<Uplink>, loop: any EventLoop,
+        stopping: Interrupt, clock: @escaping @Sendable () -> Moment
+    ) throws {
+        self.site = site
+        self.intake = intake
+        self.devices = devices
+        self.uplink = uplink
+        self.loop = loop
+        self.stopping = stopping
+        self.clock = clock
+        started = clock()
+        let path = site.controlSocket
+        guard path.utf8.count < 108 else {
+            throw ControlRefusal("control socket \(path): the name is longer than 107 bytes; set site.control shorter")
+        }
+        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        // The outbox's lock says that we are the only one: a socket that is there is a dead process's.
+        unlink(path)
+        let directory = path.split(separator: "/").dropLast().joined(separator: "/")
+        mkdir("/" + directory, 0o755)
+        var address = unixAddress(path)
+        let bound = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard bound == 0, listen(descriptor, 8) == 0 else {
+            let words = systemWords()
+            close(descriptor)
+            throw ControlRefusal(
+                "control socket \(path): \(words). Give its directory to the user that runs larmnod, or set site.control.")
+        }
+        chmod(path, site.operators == nil ? 0o600 : 0o660)
+        if let group = site.operators {
+            guard let entry = getgrnam(group) else {
+                throw ControlRefusal("site.operators: there is no group \"\(group)\" on this machine (getent group)")
+            }
+            if chown(path, uid_t.max, entry.pointee.gr_gid) != 0 {
+                logger.warning("control socket: cannot be given to group \(group): \(systemWords())")
+            }
+        }
+    }
+
+    func live() {
+        while !stopping.isSet {
+            var polled = [descriptor, stopping.descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+            guard poll(&polled, 2, -1) > 0, polled[0].revents != 0, !stopping.isSet else { continue }
+            let client = accept(descriptor, nil, nil)
+            guard client >= 0 else { continue }
+            _ = fcntl(client, F_SETFD, FD_CLOEXEC)
+            serve(client)
+        }
+        close(descriptor)
+        unlink(site.controlSocket)
+    }
+
+    private func serve(_ descriptor: Int32) {
+        let client = ControlClient(descriptor)
+        guard clients.add(1, ordering: .relaxed).newValue <= Self.clientLimit else {
+            clients.subtract(1, ordering: .relaxed)
+            client.send(ControlRefusal("\(Self.clientLimit) others are asking already: try again in a moment"))
+            return
+        }
+        do {
+            _ = try WorkerThread("control client") { [self] in
+                defer { clients.subtract(1, ordering: .relaxed) }
+                answer(client)
+            }
+        } catch { clients.subtract(1, ordering: .relaxed) }
+    }
+
+    private func answer(_ client: ControlClient) {
+        do {
+            let person = try permitted(client)
+            guard let line = client.readLine() else { return }
+            guard let request = try? JSONDecoder().decode(ControlRequest.self, from: Data(line)) else {
+                throw ControlRefusal("that is no request: expected one JSON object with \"command\"")
+            }
+            switch request.command {
+            case .status: client.send(try status())
+            case .events: events(request, client)
+            case .testPoint: client.send(try testPoint(request.name ?? "", person))
+            case .testPath: client.send(try testPath(request.name ?? "", person))
+            case .discard: client.send(try discard(request, person))
+            }
+        } catch let refusal as ControlRefusal { client.send(refusal) } catch {
+            client.send(ControlRefusal("\(error)"))
+        }
+    }
+
+    /// Who asks, by name. - Throws: `ControlRefusal` for somebody who may not.
+    private func permitted(_ client: ControlClient) throws(ControlRefusal) -> String {
+        guard let user = client.user else { throw ControlRefusal("the operating system does not say who you are") }
+        let entry = getpwuid(user)
+        let name = entry.map { String(cString: $0.pointee.pw_name) } ?? "user \(user)"
+        if user == 0 || user == getuid() { return name }
+        if let group = site.operators, let wanted = getgrnam(group)?.pointee.gr_gid, let entry {
+            var count: Int32 = 256
+            var groups = [gid_t](repeating: 0, count: Int(count))
+            if getgrouplist(entry.pointee.pw_name, entry.pointee.pw_gid, &groups, &count) > 0,
+                groups.prefix(Int(count)).contains(wanted)
+            {
+                return name
+            }
+        }
+        logger.warning("\(name) asked and may not")
+        let hint = site.operators.map { "Members of the group \($0) may: ask your administrator." }
+        throw ControlRefusal(
+            "\(name) may not ask this larmnod. \(hint ?? "Only root may: use sudo, or set site.operators to a group.")")
+    }
+}
+
+/// One asker's connection. Bounded: a line of at most 4 KiB in, and two seconds for each write.
+final class ControlClient: Sendable {
+    private let descriptor: Int32
+
+    init(_ descriptor: Int32) {
+        self.descriptor = descriptor
+        var limit = timeval(tv_sec: 2, tv_usec: 0)
+        let size = socklen_t(MemoryLayout<timeval>.size)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
+    }
+
+    deinit { close(descriptor) }
+
+    /// Who is at the other end, as the kernel knows it.
+    var user: uid_t? {
+        // SO_PEERCRED gives process, user and group: three 32-bit numbers.
+        var credentials: (pid_t, uid_t, gid_t) = (0, 0, 0)
+        var size = socklen_t(MemoryLayout.size(ofValue: credentials))
+        return getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 ? credentials.1 : nil
+    }
+
+    func readLine() -> [UInt8]? {
+        var line: [UInt8] = []
+        var byte: UInt8 = 0
+        while line.count < 4096, recv(descriptor, &byte, 1, 0) == 1 {
+            if byte == UInt8(ascii: "\n") { return line }
+            line.append(byte)
+        }
+        return nil
+    }
+
+    /// Waits a little. - Returns: false when the asker has gone away meanwhile.
+    func isThere(after milliseconds: Int32) -> Bool {
+        var polled = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&polled, 1, milliseconds) <= 0
+    }
+
+    /// - Returns: false when the asker is gone.
+    @discardableResult
+    func send(_ answer: some Encodable) -> Bool {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        guard var bytes = try? Array(encoder.encode(answer)) else { return false }
+        bytes.append(UInt8(ascii: "\n"))
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
+            }
+            if count <= 0 { return false }
+            sent += count
+        }
+        return true
+    }
+}

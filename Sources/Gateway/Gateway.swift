@@ -1,0 +1,80 @@
+import AlarmProtocol
+import Drivers
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+
+/// The daemon: devices, outbox, uplink and control, put together for one site.
+public final class Gateway: Service {
+    private let site: Site
+    private let clock: SystemClock
+    private let outbox: Outbox
+    private let logger = Logger(label: "larmnod")
+
+    /// Takes the outbox. - Throws: `OutboxError` when it is in use, or its directory cannot be written.
+    public init(_ site: Site) throws {
+        self.site = site
+        let clock = SystemClock(isTrusted: site.clockIsTrusted)
+        self.clock = clock
+        outbox = try Outbox(directory: site.stateDirectory, limits: site.limits, clock: { clock.now() })
+    }
+
+    /// Runs until a graceful shutdown is asked for.
+    public func run() async throws {
+        let clock = clock
+        let now: @Sendable () -> Moment = { clock.now() }
+        let manager = ServiceManager()
+        let stopDevices = Interrupt()
+        let stopRest = Interrupt()
+        let intake = Intake(outbox: outbox, clock: now)
+        let hosts = site.devices.map { DeviceHost($0, intake: intake, stopping: stopDevices) }
+        let lifeSign = LifeSign(now())
+        let housekeeping = Housekeeping(
+            intake: intake, account: site.account, devices: hosts, uplinkSign: lifeSign, manager: manager,
+            stopping: stopRest)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
+        let uplink = try await loop.submit { [outbox, site] in
+            let uplink = Uplink(
+                outbox: outbox, paths: site.paths, on: loop, clock: now, lifeSign: lifeSign,
+                report: { housekeeping.report($0) })
+            uplink.start()
+            return NIOLoopBound(uplink, eventLoop: loop)
+        }.get()
+        let control = try ControlServer(
+            site: site, intake: intake, devices: hosts, uplink: uplink, loop: loop, stopping: stopRest, clock: now)
+
+        housekeeping.report(.started(afterCleanStop: outbox.directory.wasStoppedCleanly))
+        let keeper = try WorkerThread("housekeeping") { housekeeping.live() }
+        let controlThread = try WorkerThread("control") { control.live() }
+        let threads = try hosts.map { host in try WorkerThread(host.device.name) { host.live() } }
+        manager.tell("READY=1\nSTATUS=\(site.name): \(site.devices.count) devices, \(site.paths.count) paths")
+        logger.notice("\(site.name): running, \(outbox.waitingCount) events waiting")
+
+        await untilShutdown()
+
+        // Devices first: what they have read is stored before the rest goes.
+        manager.tell("STOPPING=1")
+        stopDevices.set()
+        for thread in threads { thread.join() }
+        stopRest.set()
+        keeper.join()
+        controlThread.join()
+        try await loop.submit { uplink.value.stop() }.get()
+        outbox.keepHouse(closing: true)
+        outbox.directory.noteCleanStop()
+        try await group.shutdownGracefully()
+        logger.notice("stopped, \(outbox.waitingCount) events waiting")
+    }
+
+    private func untilShutdown() async {
+        // A stream that nobody writes to, ended by the shutdown.
+        let (stream, continuation) = AsyncStream<Never>.makeStream()
+        await withGracefulShutdownHandler {
+            for await _ in stream {}
+        } onGracefulShutdown: {
+            continuation.finish()
+        }
+    }
+}

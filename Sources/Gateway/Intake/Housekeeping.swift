@@ -1,0 +1,97 @@
+import AlarmProtocol
+import Dispatch
+import Logging
+import Synchronization
+
+/// The thread that makes the box's own troubles into events, writes the outbox's marks, and feeds the watchdog as long as
+/// everybody makes progress.
+final class Housekeeping: Sendable {
+    private let intake: Intake
+    private let account: String
+    private let devices: [DeviceHost]
+    private let uplinkSign: LifeSign
+    private let manager: ServiceManager
+    private let stopping: Interrupt
+    private let bell = DispatchSemaphore(value: 0)
+    private let troubles = Mutex<[BoxTrouble]>([])
+    private let logger = Logger(label: "housekeeping")
+
+    /// A thread that has not shown itself for so long hangs: systemd starts us anew.
+    static let longestSilence: Int64 = 30_000
+    /// A clock that is still not set after so long is a trouble; before, the network may just be coming up.
+    static let clockPatience: Int64 = 300_000
+    /// Troubles that wait to be stored while the disk is full. More are dropped: by then the disk is the trouble.
+    private static let troubleLimit = 1000
+
+    init(
+        intake: Intake, account: String, devices: [DeviceHost], uplinkSign: LifeSign, manager: ServiceManager,
+        stopping: Interrupt
+    ) {
+        self.intake = intake
+        self.account = account
+        self.devices = devices
+        self.uplinkSign = uplinkSign
+        self.manager = manager
+        self.stopping = stopping
+    }
+
+    /// Hands over a trouble; never blocks.
+    func report(_ trouble: BoxTrouble) {
+        troubles.withLock { if $0.count < Self.troubleLimit { $0.append(trouble) } }
+        bell.signal()
+    }
+
+    func live() {
+        var hung: String?
+        var knownAt = intake.clock().uptime
+        while !stopping.isSet {
+            let now = intake.clock()
+            if now.clock == .known { knownAt = now.uptime }
+            if now.uptime - knownAt > Self.clockPatience || now.clock == .known {
+                report(.clock(isKnown: now.clock == .known), quietly: true)
+            }
+            settle()
+            intake.outbox.keepHouse()
+            for notice in intake.outbox.takeNotices() { report(.outbox(notice), quietly: true) }
+            settle()
+            let hangs = whoHangs(intake.clock())
+            if let hangs, hung == nil { logger.error("\(hangs) makes no progress: the watchdog is not fed") }
+            hung = hangs
+            if hangs == nil { manager.tell("WATCHDOG=1") }
+            _ = bell.wait(timeout: .now() + .seconds(1))
+        }
+    }
+
+    private func report(_ trouble: BoxTrouble, quietly: Bool) { troubles.withLock { $0.append(trouble) } }
+
+    /// Stores what was handed over; what cannot be stored waits for the next round.
+    private func settle() {
+        let waiting = troubles.withLock { list in
+            defer { list = [] }
+            return list
+        }
+        for (index, trouble) in waiting.enumerated() {
+            do {
+                _ = try intake.take { known in
+                    trouble.event(account: account, now: intake.clock(), known: known).map { [$0] } ?? []
+                }
+            } catch {
+                troubles.withLock { $0.insert(contentsOf: waiting[index...].prefix(Self.troubleLimit), at: 0) }
+                return
+            }
+        }
+    }
+
+    private func whoHangs(_ now: Moment) -> String? {
+        if let device = devices.first(where: { $0.silence(at: now) > Self.longestSilence }) { return device.device.name }
+        return uplinkSign.silence(at: now) > Self.longestSilence ? "the uplink" : nil
+    }
+}
+
+/// When somebody last showed that he lives, in milliseconds of uptime.
+final class LifeSign: Sendable {
+    private let last: Atomic<Int64>
+    init(_ now: Moment) { last = Atomic(now.uptime) }
+    func show(_ now: Moment) { last.store(now.uptime, ordering: .relaxed) }
+    func silence(at now: Moment) -> Int64 { now.uptime - last.load(ordering: .relaxed) }
+}
