@@ -101,4 +101,27 @@ struct ConfigurationHostileTests {
             }
         }
     }
+
+    @Test("A good file, and the same with a character changed anywhere: a site, or an error that says where")
+    func everyCharacter() throws {
+        let good = try String(
+            contentsOf: repository.appendingPathComponent("board-configs/examples/demo.toml"), encoding: .utf8)
+        try folder.write(
+            "boards/demo.toml", Data(contentsOf: repository.appendingPathComponent("board-configs/demo.toml")))
+        let drivers: [any Driver.Type] = [ModbusDriver.self, ESPADriver.self]
+        let file = try folder.write("site.toml", good)
+        #expect(folder.refusal(of: file, drivers: drivers) == "accepted\n")
+        for position in stride(from: 0, to: good.utf8.count, by: 3) {
+            for byte in "\".9[".utf8 {
+                var bytes = Array(good.utf8)
+                bytes[position] = byte
+                try folder.write("site.toml", bytes)
+                let answer = folder.refusal(of: file, drivers: drivers)
+                let isPlaced = answer.split(separator: "\n").dropLast().allSatisfy {
+                    $0.contains(/^(site|boards\/demo).toml:\d+:\d+: ./)
+                }
+                #expect(answer == "accepted\n" || isPlaced, "byte \(byte) at \(position): \(answer)")
+            }
+        }
+    }
 }

@@ -1,4 +1,5 @@
 import Drivers
+import Glibc
 
 // The settings of a site that are not a driver's: names, accounts, addresses, files.
 
@@ -126,6 +127,16 @@ struct Address: Equatable {
         guard !host.hasPrefix("-"), !host.hasPrefix("."), !host.contains("..") else { return nil }
         self.host = String(host)
         self.port = port
+        guard !isBracketed || Self.isNumeric(self.host, AF_INET6) else { return nil }
+        let isNumber = self.host.utf8.allSatisfy { $0 == UInt8(ascii: ".") || (0x30...0x39).contains($0) }
+        guard !isNumber || Self.isNumeric(self.host, AF_INET) else { return nil }
+    }
+
+    /// An address in digits, as the system reads them; an IPv6 address may name its interface: "fe80::1%eth0".
+    private static func isNumeric(_ host: String, _ family: Int32) -> Bool {
+        let parts = host.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
+        var address = in6_addr()
+        return parts.allSatisfy { !$0.isEmpty } && inet_pton(family, String(parts[0]), &address) == 1
     }
 }
 
