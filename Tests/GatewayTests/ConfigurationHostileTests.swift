@@ -58,6 +58,20 @@ struct ConfigurationHostileTests {
         #expect(folder.refusal(of: file).hasSuffix("1 error; the configuration was not used\n"))
     }
 
+    @Test(
+        "What makes the parser assert, or run into code it calls unreachable",
+        arguments: [
+            "[=]", "[[.]]", "[ ", "a = 1\u{FE0F}", "a = 1å", "a = [1\"\"\"å\"\"\"]", "a = \"\"\"\\å\"\"\"",
+            "a = \"\"\"\\\u{3000}\"\"\"",
+            "\u{FEFE}", "a = +å", "a = 1-å", "a = [\u{FD3E}]",
+        ])
+    func parser(content: String) throws {
+        let file = try folder.write("site.toml", content)
+        let answer = folder.refusal(of: file)
+        #expect(answer.contains("not valid TOML"))
+        #expect(answer.hasSuffix("1 error; the configuration was not used\n"))
+    }
+
     @Test func tooManyValues() throws {
         let file = try folder.write("site.toml", "a = [" + String(repeating: "1,", count: 30_000) + "]")
         #expect(folder.refusal(of: file).contains("the file has more than 20000 values"))
