@@ -7,9 +7,9 @@ struct Contact: Sendable {
         /// The line stands at this level since then.
         case level(Bool, since: Int64)
         /// Its state cannot be told; why, in words.
-        case restless(String)
-        /// It has stood still again for long enough.
-        case calm
+        case restless(String, at: Int64)
+        /// It can be told (again).
+        case calm(at: Int64)
     }
 
     /// A contact that does not stand still for this long is in fault: its state cannot be told.
@@ -47,7 +47,7 @@ struct Contact: Sendable {
             if unseen >= debounce {
                 fault(
                     "it changed more often than could be read; changes of up to \(unseen / 1_000_000) ms were missed",
-                    &changes)
+                    at: now, &changes)
             }
             (level, since, moving) = (current, max(since, now), moving ?? now)
         } else if current != level {
@@ -56,7 +56,8 @@ struct Contact: Sendable {
         settle(at: now, &changes)
         if let moving, now - moving >= Self.patience {
             fault(
-                "it has not stood still for \(debounce / 1_000_000) ms in \(Self.patience / 1_000_000_000) s", &changes)
+                "it has not stood still for \(debounce / 1_000_000) ms in \(Self.patience / 1_000_000_000) s", at: now,
+                &changes)
         }
         return changes
     }
@@ -79,18 +80,20 @@ struct Contact: Sendable {
         guard time - since >= debounce else { return }
         moving = nil
         if level != told {
+            // A fault that was told before we were started ends here.
+            if told == nil, !inFault { changes.append(.calm(at: since)) }
             told = level
             changes.append(.level(level, since: since))
         }
         if inFault, time - since >= Self.recovery {
             inFault = false
-            changes.append(.calm)
+            changes.append(.calm(at: time))
         }
     }
 
-    private mutating func fault(_ reason: String, _ changes: inout [Change]) {
+    private mutating func fault(_ reason: String, at time: Int64, _ changes: inout [Change]) {
         guard !inFault else { return }
         inFault = true
-        changes.append(.restless(reason))
+        changes.append(.restless(reason, at: time))
     }
 }

@@ -90,10 +90,10 @@ private struct Watched {
         return contact.observe(edges: edges, level: level, lost: lost, at: clocks.edges).map { change in
             switch change {
             case .level(let level, let since):
-                Signal(
-                    point: point.name, .active(level == point.activeLevel), occurred: clocks.moment(since))
-            case .restless(let why): Signal(point: point.name, .fault("contact \(point.name): \(why)"))
-            case .calm: Signal(point: point.name, .healthy)
+                Signal(point: point.name, .active(level == point.activeLevel), occurred: clocks.moment(since))
+            case .restless(let why, let time):
+                Signal(point: point.name, .fault("contact \(point.name): \(why)"), occurred: clocks.moment(time))
+            case .calm(let time): Signal(point: point.name, .healthy, occurred: clocks.moment(time))
             }
         }
     }

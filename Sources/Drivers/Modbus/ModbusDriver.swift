@@ -1,0 +1,80 @@
+import AlarmProtocol
+import Glibc
+
+/// Inputs on a Modbus bus, RTU or TCP: `[device.modbus.NAME]`. See README.md beside this file. It only reads.
+public struct ModbusDriver: Driver {
+    public static let name = "modbus"
+
+    let bus: BusSettings
+    let interval: Duration
+    let points: [ModbusPoint]
+
+    public init(_ settings: Settings) throws {
+        bus = BusSettings(
+            transport: Self.transport(settings),
+            timeout: settings.duration("timeout", in: .milliseconds(50) ... .seconds(1), default: .milliseconds(500)),
+            gap: settings.duration("gap", in: .zero ... .seconds(1), default: .zero))
+        interval = settings.duration("interval", in: .milliseconds(20) ... .seconds(3600), default: .milliseconds(250))
+        // Unit 0 is everybody on a serial line, and the device itself on TCP, as is 255; libmodbus sends no others.
+        let units = bus.isSerial ? 1...247 : 0...255
+        points = settings.points.map { ModbusPoint($0, units: units) }
+        if points.isEmpty { settings.refuse("point", "expected at least one point, [\(settings.path).point.NAME]") }
+        for (point, table) in zip(points, settings.points) where (248...254).contains(point.unit) {
+            table.refuse("unit", "expected a whole number from 0 to 247, or 255, found \(point.unit)")
+        }
+    }
+
+    public func run(_ host: any Host) throws {
+        let link = try ModbusLink(bus)
+        var poller = ModbusPoller(self, link, host)
+        do { try poller.run() } catch is Stopped {}
+    }
+
+    private static func transport(_ settings: Settings) -> BusSettings.Transport {
+        switch (settings.has("port"), settings.has("address")) {
+        case (true, true): settings.refuse("address", "port says where the bus is already: remove one of the two")
+        case (false, false):
+            settings.refuse("port", "expected port, for a serial bus, or address, for Modbus TCP")
+            // The serial settings are known all the same.
+            return .network(address: "127.0.0.1", port: 502)
+        case (false, true): return network(settings)
+        case (true, false): break
+        }
+        let defaultLine = SerialLine("9600 8N1")
+        guard let defaultLine else { return .network(address: "127.0.0.1", port: 502) }
+        let serial = SerialSettings(settings, defaultLine: defaultLine)
+        if serial.line.dataBits != 8 { settings.refuse("line", "Modbus RTU needs 8 data bits, as \"9600 8E1\"") }
+        return .serial(serial)
+    }
+
+    private static func network(_ settings: Settings) -> BusSettings.Transport {
+        let expected = "a numeric address and a port, as \"10.0.0.5:502\" or \"[fd00::5]:502\""
+        let text = settings.string("address", expected: expected)
+        var host = Substring(text)
+        var port: Int? = 502
+        if let colon = text.lastIndex(of: ":"), text[..<colon].last == "]" || !text[..<colon].contains(":") {
+            host = text[..<colon]
+            port = Int(text[text.index(after: colon)...])
+        }
+        if host.first == "[", host.last == "]" { host = host.dropFirst().dropLast() }
+        if host == "localhost" { host = "127.0.0.1" }
+        guard let port, (1...65_535).contains(port), isNumeric(String(host)) else {
+            if !text.isEmpty {
+                settings.refuse(
+                    "address",
+                    "expected \(expected), found \"\(text.prefix(60))\"; a name is not taken, because an alarm must not wait "
+                        + "for a name server")
+            }
+            return .network(address: "127.0.0.1", port: 502)
+        }
+        return .network(address: String(host), port: port)
+    }
+
+    private static func isNumeric(_ host: String) -> Bool {
+        var space = in6_addr()
+        return inet_pton(AF_INET, host, &space) == 1 || inet_pton(AF_INET6, host, &space) == 1
+    }
+}
+
+/// The host asked the driver to stop.
+struct Stopped: Error {}

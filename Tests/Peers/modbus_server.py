@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""A Modbus device for tests and the demonstration: units on TCP or RTU, with faults on demand.
+
+Independent of the driver it is asked by: pymodbus 3.16.1 (pip install 'pymodbus[serial]==3.16.1').
+
+    modbus_server.py --tcp 5020 --unit 1 --unit 2
+    modbus_server.py --rtu /dev/pts/7 --line "9600 8N1" --unit 1 --set 1:discrete-input:3=1
+
+Prints "ready" when it listens. Then takes commands, one a line, and answers each with "ok" or "error: ...":
+
+    set UNIT TABLE ADDRESS VALUE [VALUE ...]   TABLE: coil, discrete-input, holding-register, input-register
+    silent UNIT                                it answers no more
+    late UNIT SECONDS                          its next reply comes late; nobody else is answered meanwhile
+    exception UNIT CODE                        it answers every request with this exception
+    hole UNIT TABLE ADDRESS                    this register does not exist: exception 2 (registers only)
+    normal UNIT                                ends silent, late, exception and hole
+    count UNIT                                 how many requests it has got: "ok 17"
+    quit
+"""
+
+import argparse
+import asyncio
+import logging
+import sys
+import time
+
+from pymodbus import FramerType
+from pymodbus.constants import ExcCodes
+from pymodbus.exceptions import NoSuchIdException
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+TABLES = {"coil": 1, "discrete-input": 2, "holding-register": 3, "input-register": 4}
+SIZE = 1024  # addresses in each table
+
+
+class Unit:
+    """One unit: what it does with a request, besides answering it."""
+
+    def __init__(self, number):
+        self.number = number
+        self.requests = 0
+        self.normal()
+
+    def normal(self):
+        self.silent = False
+        self.late = 0.0
+        self.exception = None
+        self.holes = set()
+
+    async def act(self, function, _start, address, count, _registers, values):
+        if values is not None:  # a command of ours
+            return None
+        self.requests += 1
+        if self.late:
+            # Blocks everybody, as a busy line does: replies keep their order.
+            late, self.late = self.late, 0.0
+            time.sleep(late)
+        if self.silent:
+            raise NoSuchIdException("silent")
+        if self.exception:
+            return ExcCodes(self.exception)
+        if any(table == function and address <= hole < address + count for table, hole in self.holes):
+            return ExcCodes.ILLEGAL_ADDRESS
+        return None
+
+    def device(self):
+        bits = [SimData(0, values=[False] * SIZE, datatype=DataType.BITS)]
+        words = [SimData(0, values=[0] * SIZE, datatype=DataType.REGISTERS)]
+        return SimDevice(id=self.number, simdata=(list(bits), list(bits), list(words), list(words)), action=self.act)
+
+
+async def store(server, unit, table, address, values):
+    function = TABLES[table]
+    values = [bool(v) for v in values] if function <= 2 else [v & 0xFFFF for v in values]
+    error = await server.async_setValues(unit, function, address, values)
+    if error:
+        raise ValueError(f"{table} {address} does not exist")
+
+
+async def obey(server, units, words):
+    """Does what one command says, and returns what to print after "ok"."""
+    match words:
+        case ["set", unit, table, address, *values] if values:
+            await store(server, units[int(unit)].number, table, int(address), [int(v, 0) for v in values])
+        case ["silent", unit]:
+            units[int(unit)].silent = True
+        case ["late", unit, seconds]:
+            units[int(unit)].late = float(seconds)
+        case ["exception", unit, code]:
+            units[int(unit)].exception = int(code)
+        case ["hole", unit, table, address] if table.endswith("register"):
+            units[int(unit)].holes.add((TABLES[table], int(address)))
+        case ["normal", unit]:
+            units[int(unit)].normal()
+        case ["count", unit]:
+            return f" {units[int(unit)].requests}"
+        case _:
+            raise ValueError("not understood")
+    return ""
+
+
+async def serve(arguments):
+    units = {number: Unit(number) for number in arguments.unit or [1]}
+    devices = [unit.device() for unit in units.values()]
+    if arguments.tcp is not None:
+        server = ModbusTcpServer(devices, address=(arguments.host, arguments.tcp), ignore_missing_devices=True)
+    else:
+        speed, framing = arguments.line.split()
+        server = ModbusSerialServer(
+            devices, framer=FramerType.RTU, port=arguments.rtu, baudrate=int(speed), bytesize=int(framing[0]),
+            parity=framing[1], stopbits=int(framing[2]), ignore_missing_devices=True,
+        )  # fmt: skip
+    await server.serve_forever(background=True)
+    for text in arguments.set or []:
+        place, _, value = text.partition("=")
+        await obey(server, units, ["set", *place.split(":"), value])
+    print("ready", flush=True)
+
+    lines = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    while line := (await lines.readline()).decode():
+        words = line.split()
+        if words == ["quit"]:
+            break
+        try:
+            print("ok" + await obey(server, units, words), flush=True)
+        except (KeyError, ValueError) as error:
+            print(f"error: {line.strip()}: {error!r}", flush=True)
+    else:
+        if arguments.stay:
+            await asyncio.get_running_loop().create_future()
+    await server.shutdown()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--tcp", type=int, metavar="PORT")
+    where.add_argument("--rtu", metavar="PORT", help="a serial port or pseudo-terminal")
+    parser.add_argument("--host", default="127.0.0.1", help="where TCP listens")
+    parser.add_argument("--line", default="9600 8N1", help='"9600 8N1"')
+    parser.add_argument("--unit", type=int, action="append", metavar="NUMBER")
+    parser.add_argument("--set", action="append", metavar="UNIT:TABLE:ADDRESS=VALUE")
+    parser.add_argument("--stay", action="store_true", help="go on when standard input ends")
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
+    asyncio.run(serve(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
