@@ -9,13 +9,19 @@ import Testing
 enum ESPASupport {
     static let folder = URL(filePath: #filePath).deletingLastPathComponent()
 
+    struct NoBytes: Error, CustomStringConvertible {
+        var description: String
+    }
+
     static func bytes(_ hex: String) throws -> [UInt8] {
-        let digits = hex.filter { !$0.isWhitespace }
-        #expect(digits.count % 2 == 0, "an odd number of digits in \(hex)")
-        return try stride(from: 0, to: digits.count - 1, by: 2).map { offset in
-            let start = digits.index(digits.startIndex, offsetBy: offset)
-            return try #require(UInt8(digits[start...].prefix(2), radix: 16), "no hexadecimal: \(hex)")
+        let digits = Array(hex.filter { !$0.isWhitespace })
+        let bytes = stride(from: 0, to: digits.count - 1, by: 2).compactMap {
+            UInt8(String(digits[$0...$0 + 1]), radix: 16)
         }
+        guard !bytes.isEmpty, bytes.count * 2 == digits.count else {
+            throw NoBytes(description: "expected pairs of digits, found \(hex)")
+        }
+        return bytes
     }
 
     static func hex(_ bytes: some Sequence<UInt8>) -> String {
@@ -146,8 +152,12 @@ final class ScriptHost: Drivers.Host {
     let line: PseudoTerminal
     private let state: Mutex<State>
 
-    init(_ line: PseudoTerminal, _ steps: [Step]) {
+    /// The panel waits for each answer before it goes on, so that an answer before its report can be told.
+    private let inTurns: Bool
+
+    init(_ line: PseudoTerminal, _ steps: [Step], inTurns: Bool = true) {
         self.line = line
+        self.inTurns = inTurns
         state = Mutex(State(steps: steps[...]))
     }
 
@@ -159,7 +169,7 @@ final class ScriptHost: Drivers.Host {
     func log(_ level: LogLevel, _ message: String) { state.withLock { $0.log.append((level, message)) } }
 
     func report(_ signals: [Signal]) throws {
-        if signals.contains(where: { $0.reading == .call }) {
+        if inTurns, signals.contains(where: { $0.reading == .call }) {
             #expect(line.received(within: 2) == [], "answered before it was stored")
         }
         #expect(!signals.isEmpty)
@@ -254,5 +264,80 @@ struct SeededNumbers: RandomNumberGenerator {
         state ^= state >> 7
         state ^= state << 17
         return state
+    }
+}
+
+/// A host on real time, for drivers on a thread of their own.
+final class RealHost: Drivers.Host {
+    private let state = Mutex<(signals: [Signal], stopping: Bool, waits: Int)>(([], false, 0))
+
+    var signals: [Signal] { state.withLock(\.signals) }
+    /// Waits until the driver has opened its device and waits.
+    func isWaitedFor() -> Bool {
+        for _ in 0..<1000 {
+            if state.withLock(\.waits) > 0 { return true }
+            usleep(5000)
+        }
+        return false
+    }
+
+    func stop() { state.withLock { $0.stopping = true } }
+    var now: Moment { Moment(utc: 0, uptime: Int64(ProcessInfo.processInfo.systemUptime * 1000), clock: .known) }
+    func answers() {}
+    func log(_ level: LogLevel, _ message: String) {}
+    func report(_ signals: [Signal]) throws { state.withLock { $0.signals += signals } }
+
+    func wait(for descriptors: [Int32], until deadline: ContinuousClock.Instant?) -> Wake {
+        state.withLock { $0.waits += 1 }
+        while true {
+            if state.withLock(\.stopping) { return .stop }
+            if let deadline, deadline <= .now { return .deadline }
+            var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+            if poll(&polled, nfds_t(polled.count), 10) > 0 {
+                return .ready(polled.filter { $0.revents != 0 }.map(\.fd))
+            }
+        }
+    }
+}
+
+/// What a thread ended with.
+final class Ended: Sendable {
+    private let result = Mutex<Result<Void, any Error>?>(nil)
+
+    func set(_ outcome: Result<Void, any Error>) { result.withLock { $0 = outcome } }
+
+    /// Waits at most ten seconds.
+    func wait() -> Result<Void, any Error>? {
+        for _ in 0..<1000 {
+            if let outcome = result.withLock(\.self) { return outcome }
+            usleep(10_000)
+        }
+        return nil
+    }
+}
+
+extension FileHandle {
+    /// The lines that a process writes, each waited for.
+    var bytesAsLines: ProcessLines { ProcessLines(handle: self) }
+}
+
+struct ProcessLines {
+    let handle: FileHandle
+    private var rest = Data()
+
+    init(handle: FileHandle) { self.handle = handle }
+
+    /// The next line for which the test holds; nil when the process has ended its output.
+    mutating func next(where test: (String) -> Bool = { _ in true }) -> String? {
+        while true {
+            while let end = rest.firstIndex(of: 0x0A) {
+                let line = String(decoding: rest[..<end], as: UTF8.self)
+                rest = Data(rest[(end + 1)...])
+                if test(line) { return line }
+            }
+            let more = handle.availableData
+            if more.isEmpty { return nil }
+            rest += more
+        }
     }
 }

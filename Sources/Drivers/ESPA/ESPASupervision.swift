@@ -38,8 +38,9 @@ struct ESPASupervision: Sendable {
     /// Bytes came; what they meant, if anything, is told by the other calls.
     mutating func received(_ bytes: some Collection<UInt8>) {
         guard strange < 10_000 else { return }
-        strange += bytes.count
-        for byte in bytes {
+        // An EOT stands alone, after a call and before a poll.
+        for byte in bytes where byte != ESPACharacter.eot {
+            strange += 1
             if byte.nonzeroBitCount % 2 == 1 { oddOnes += 1 }
             if byte >= 0x80 { highOnes += 1 }
         }
@@ -68,7 +69,7 @@ struct ESPASupervision: Sendable {
         if strange >= Limit.strangeBytes, quiet >= Limit.strangeTime {
             lineFault = "\(strange) bytes on \(port) and none fits a frame: wrong speed or parity? \(advice)"
         } else if let silence, quiet >= silence {
-            let time = Duration.milliseconds(silence).described
+            let time = silence % 1000 == 0 ? "\(silence / 1000) s" : "\(silence) ms"
             lineFault =
                 strange == 0
                 ? "no poll or call for \(time) on \(port): check the cable and that the panel is on"

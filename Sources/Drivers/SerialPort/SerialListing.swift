@@ -34,9 +34,11 @@ extension SerialPort {
 }
 
 /// The programs that have a device open, as "minicom (process 1234)". Without root only our own user's are seen.
-func holders(of device: String) -> [String] {
+/// - Parameter own: the descriptor that found the device held, and holds nothing itself.
+func holders(of device: String, except own: Int32?) -> [String] {
     var seen: Set<Int32> = []
-    for link in paths(matching: "/proc/[0-9]*/fd/*") where linkTarget(link) == device {
+    let ours = own.map { "/proc/\(getpid())/fd/\($0)" }
+    for link in paths(matching: "/proc/[0-9]*/fd/*") where link != ours && linkTarget(link) == device {
         if let number = link.split(separator: "/").dropFirst().first, let process = Int32(number) {
             seen.insert(process)
         }

@@ -16,7 +16,7 @@ func openSerialPort(_ settings: SerialSettings) throws -> Int32 {
             throw DeviceError("serial port \(path): \(device) is not a serial port; \(portsHere())")
         }
         // Before the first setting is touched: whoever holds the port keeps it as it was.
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw DeviceError(held(path, device)) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw DeviceError(held(path, device, descriptor)) }
         if !device.hasPrefix("/dev/pts/") { configureByLibrary(device, settings.line) }
         try configure(descriptor, settings, device)
         guard ioctl(descriptor, UInt(TIOCEXCL), 0) == 0 else {
@@ -120,14 +120,14 @@ private func refused(_ path: String, _ device: String, _ number: Int32) -> Strin
         let user = getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name) } ?? "number \(geteuid())"
         return "serial port \(path): user \(user) has no permission; \(device) belongs to group \(group): "
             + "`usermod -aG \(group) \(user)`, then restart"
-    case EBUSY: return held(path, device)
+    case EBUSY: return held(path, device, nil)
     case ENXIO, ENODEV, EIO: return "serial port \(path): \(device) has no hardware behind it; \(portsHere())"
     default: return missing(path, number)
     }
 }
 
-private func held(_ path: String, _ device: String) -> String {
-    let holders = holders(of: device)
+private func held(_ path: String, _ device: String, _ descriptor: Int32?) -> String {
+    let holders = holders(of: device, except: descriptor)
     let who =
         holders.isEmpty
         ? "another program (`fuser -v \(device)` as root shows which)" : holders.joined(separator: " and ")
