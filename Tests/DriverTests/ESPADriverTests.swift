@@ -192,6 +192,7 @@ import Testing
         defer {
             kill(panel.processIdentifier, SIGKILL)
             panel.waitUntilExit()
+            try? FileManager.default.removeItem(atPath: link)
         }
         var lines = output.fileHandleForReading.bytesAsLines
         #expect(lines.next()?.hasPrefix("ready ") == true)

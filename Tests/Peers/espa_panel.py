@@ -21,7 +21,7 @@ Commands, one a line:
     noise COUNT       random bytes
     quit
 """
-import argparse, codecs, json, os, random, select, shlex, sys, termios, time, tty
+import argparse, codecs, json, os, random, select, shlex, signal, sys, termios, time, tty
 
 SOH, STX, ETX, EOT, ENQ, ACK, NAK, RS, US = b"\x01", b"\x02", b"\x03", b"\x04", b"\x05", 6, 0x15, b"\x1e", b"\x1f"
 RECORDS = {"address": 1, "text": 2, "beep": 3, "type": 4, "transmissions": 5, "priority": 6, "status": 7, "system": 8}
@@ -196,6 +196,8 @@ def main():
     options = parser.parse_args()
     if options.charset != "iso646-se":
         codecs.lookup(options.charset)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})  # a starter may have blocked them
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     descriptor, path, slave = open_line(options)
     panel, number, pending, listening = Panel(descriptor, options), 0, b"", True
     print(f"ready {path}", flush=True)
@@ -213,7 +215,7 @@ def main():
                     try:
                         if not obey(panel, number, line):
                             return
-                    except (ValueError, KeyError) as error:
+                    except (ValueError, KeyError, TypeError, AttributeError) as error:
                         print(f"error {number} {error}", flush=True)
             if options.poll and time.monotonic() >= next_poll:
                 panel.poll()
