@@ -30,7 +30,7 @@ class Board:
                 os.unlink(path)
         append = (
             "console=ttyS0 root=rootfs rootfstype=9p rootflags=trans=virtio,version=9p2000.L,cache=loose ro "
-            f"init={os.path.realpath(_INIT)} BOARD={'systemd' if systemd else 'quick'} net.ifnames=0 quiet panic=-1"
+            f"init={os.path.realpath(_INIT)} BOARD={'systemd' if systemd else 'quick'} quiet panic=-1"
         )
         command = ["qemu-system-x86_64", "-nodefaults", "-accel", "tcg", "-cpu", "max", "-m", "768", "-no-reboot"]
         command += ["-display", "none", "-vga", "none", "-monitor", "none", "-serial", f"file:{self.console}"]

@@ -22,6 +22,8 @@ become_systemd() {
     : >etc/machine-id
     rm -rf etc/systemd/system/*
     ln -s /dev/null etc/tmpfiles.d/tmp.conf # It would empty /tmp, where the test's files may be.
+    mkdir -p etc/systemd/network
+    ln -s /dev/null etc/systemd/network/99-default.link # It would rename eth0.
     cp "$units/larmnod.service" usr/lib/systemd/system/
     cp "$units/larmnod.sysusers" usr/lib/sysusers.d/larmnod.conf
     cp "$units/larmnod.tmpfiles" usr/lib/tmpfiles.d/larmnod.conf
