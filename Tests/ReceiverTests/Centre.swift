@@ -25,13 +25,15 @@ final class Centre: Sendable {
     var words: [String] { kept.words.withLock { $0 } }
 
     static func start(
-        _ entries: [Accounts.Entry] = [], unknown: Accounts.Unknown = .refuse, store: String? = nil,
-        _ change: (inout ReceiverOptions) -> Void = { _ in }
+        _ entries: [Accounts.Entry] = [], store: String? = nil, port: Int = 0, showsPolls: Bool = false,
+        misbehaving words: String? = nil, limits: ReceiverOptions.Limits = .init()
     ) async throws -> Centre {
-        var options = ReceiverOptions(accounts: try Accounts(entries, unknown: unknown))
-        options.port = 0
+        var options = ReceiverOptions(accounts: try Accounts(entries))
+        options.port = port
         options.store = store
-        change(&options)
+        options.showsPolls = showsPolls
+        options.misbehaviour = try words.flatMap { try Misbehaviour.parse($0) }
+        options.limits = limits
         let kept = Kept()
         let service = try await ReceiverService.start(
             options,
@@ -57,10 +59,12 @@ final class Centre: Sendable {
 
     /// Runs with a receiver, and stops it whatever happens.
     static func with(
-        _ entries: [Accounts.Entry] = [], unknown: Accounts.Unknown = .refuse, store: String? = nil,
-        _ change: (inout ReceiverOptions) -> Void = { _ in }, _ body: (Centre) async throws -> Void
+        _ entries: [Accounts.Entry] = [], store: String? = nil, showsPolls: Bool = false,
+        misbehaving words: String? = nil, limits: ReceiverOptions.Limits = .init(),
+        _ body: (Centre) async throws -> Void
     ) async throws {
-        let centre = try await start(entries, unknown: unknown, store: store, change)
+        let centre = try await start(
+            entries, store: store, showsPolls: showsPolls, misbehaving: words, limits: limits)
         do {
             try await body(centre)
         } catch {

@@ -106,7 +106,7 @@ import Testing
         let schema = try FeedSchema()
         var count = 0
         for vector in VectorTests.all where vector.isForReceiver {
-            let key = try vector.key_hex.map { try Key(hex: $0) }
+            let key = try vector.keyHex.map { try Key(hex: $0) }
             guard let sent = try? StreamDecoder.frame(inDatagram: vector.bytes).get() else { continue }
             var judge = try Judge(vector.accounts(with: key).map { try Accounts.Entry(account: $0, key: key) })
             let judgement = judge.judge(sent, at: try vector.clock)

@@ -152,7 +152,7 @@ import Testing
 
     @Test func linkTestsAreInTheFeedOnlyWhenAsked() async throws {
         let scratch = try Scratch()
-        try await Centre.with(store: scratch.file("feed"), { $0.showsPolls = true }) { centre in
+        try await Centre.with(store: scratch.file("feed"), showsPolls: true) { centre in
             let wire = try Wire(port: centre.port)
             #expect(token(of: try wire.exchange(try poll())) == "ACK")
             #expect(token(of: try wire.exchange(try frame())) == "ACK")
@@ -185,7 +185,7 @@ import Testing
 
     @Test func aPeerThatNeverListensHoldsUpNobody() async throws {
         try await Centre.with { centre in
-            let deaf = try Wire(port: centre.port)
+            let deaf = try Wire(port: centre.port, receiveBuffer: 4_096, patience: 1)
             var flood: [UInt8] = []
             for _ in 0..<2_000 { flood += try poll(9_999) }
             // Sooner or later nothing more is taken from it, and the send fails.
@@ -196,7 +196,9 @@ import Testing
     }
 
     @Test func theConnectionSilentLongestGivesWay() async throws {
-        try await Centre.with([], { $0.limits.connections = 3 }) { centre in
+        var limits = ReceiverOptions.Limits()
+        limits.connections = 3
+        try await Centre.with(limits: limits) { centre in
             let wires = try (0..<3).map { _ in try Wire(port: centre.port) }
             for wire in wires.reversed() { #expect(token(of: try wire.exchange(try poll())) == "ACK") }
             let fourth = try Wire(port: centre.port)
@@ -209,10 +211,9 @@ import Testing
     }
 
     @Test func silentAndStuckConnectionsAreClosed() async throws {
-        try await Centre.with(
-            [], { ($0.limits.idleTime, $0.limits.frameTime) = (.milliseconds(600), .milliseconds(200)) }
-        ) {
-            centre in
+        var limits = ReceiverOptions.Limits()
+        (limits.idleTime, limits.frameTime) = (.milliseconds(600), .milliseconds(200))
+        try await Centre.with(limits: limits) { centre in
             let (silent, stuck) = (try Wire(port: centre.port), try Wire(port: centre.port))
             try stuck.send(Array("\n0380".utf8))
             let clock = ContinuousClock()
@@ -225,7 +226,9 @@ import Testing
     }
 
     @Test func tooMuchWaitingIsNotAnswered() async throws {
-        try await Centre.with([], { $0.limits.waitingFrames = 2 }) { centre in
+        var limits = ReceiverOptions.Limits()
+        limits.waitingFrames = 2
+        try await Centre.with(limits: limits) { centre in
             centre.openGate(false)
             let wires = try (0..<4).map { _ in try Wire(port: centre.port) }
             for (number, wire) in wires.enumerated() {
@@ -246,7 +249,7 @@ import Testing
     @Test func aPortInUseIsNamed() async throws {
         try await Centre.with { centre in
             let error = await #expect(throws: ListenError.self) {
-                _ = try await Centre.start([]) { $0.port = centre.port }
+                _ = try await Centre.start(port: centre.port)
             }
             #expect(error?.description.contains("port \(centre.port)") == true)
             #expect(error?.description.contains("in use") == true)
@@ -353,7 +356,7 @@ import Testing
     }
 
     @Test func everyThird() async throws {
-        try await Centre.with([], { $0.misbehaviour = try? Misbehaviour.parse("duh:every=3") }) { centre in
+        try await Centre.with(misbehaving: "duh:every=3") { centre in
             let wire = try Wire(port: centre.port)
             var answers: [String?] = []
             for sequence in 1...6 { answers.append(token(of: try wire.exchange(try frame(.siaDCS, sequence)))) }

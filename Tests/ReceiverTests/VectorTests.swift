@@ -9,15 +9,15 @@ import Testing
     struct Vector: Decodable, Sendable, CustomTestStringConvertible {
         struct Expectation: Decodable, Sendable {
             var action: String
-            var reply_token: String?
-            var reply_raw: String?
+            var replyToken: String?
+            var replyRaw: String?
         }
         struct Decoded: Decodable, Sendable {
             struct ContactID: Decodable, Sendable {
                 var qualifier: String
                 var event: String
                 var partition: String
-                var zone_or_user: String
+                var zoneOrUser: String
             }
             var token: String?
             var seq: String?
@@ -27,9 +27,9 @@ import Testing
         }
         var id: String
         var title: String
-        var raw_hex: String?
-        var key_hex: String?
-        var receiver_clock_utc: String
+        var rawHex: String?
+        var keyHex: String?
+        var receiverClockUtc: String
         var decoded: Decoded
         var expect: Expectation
 
@@ -37,15 +37,15 @@ import Testing
         var isForReceiver: Bool { !expect.action.hasPrefix("transmitter") }
         var bytes: [UInt8] {
             // N041 is described, not listed: 64 KiB without an end.
-            guard let raw_hex else { return [0x0A] + [UInt8](repeating: 0x41, count: 65_536) }
-            let digits = Array(raw_hex.utf8)
+            guard let rawHex else { return [0x0A] + [UInt8](repeating: 0x41, count: 65_536) }
+            let digits = Array(rawHex.utf8)
             return stride(from: 0, to: digits.count - 1, by: 2).compactMap {
                 UInt8(String(decoding: digits[$0...($0 + 1)], as: UTF8.self), radix: 16)
             }
         }
         var clock: Int64 {
             get throws {
-                let date = try Date(receiver_clock_utc, strategy: .iso8601)
+                let date = try Date(receiverClockUtc, strategy: .iso8601)
                 return Int64(date.timeIntervalSince1970 * 1_000)
             }
         }
@@ -56,7 +56,9 @@ import Testing
     static let all: [Vector] = {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         let file = folder.appending(path: "ProtocolTests/Vectors/dc09-vectors.json")
-        guard let data = try? Data(contentsOf: file), let read = try? JSONDecoder().decode(File.self, from: data) else {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        guard let data = try? Data(contentsOf: file), let read = try? decoder.decode(File.self, from: data) else {
             return []
         }
         return read.vectors
@@ -69,7 +71,7 @@ import Testing
 
     /// As a stream brings them: the decoder finds the frame, the judge judges it.
     @Test(arguments: all.filter(\.isForReceiver)) func judgesAsTheVectorSays(_ vector: Vector) throws {
-        let key = try vector.key_hex.map { try Key(hex: $0) }
+        let key = try vector.keyHex.map { try Key(hex: $0) }
         var judge = try Judge(vector.accounts(with: key).map { try Accounts.Entry(account: $0, key: key) })
         var decoder = StreamDecoder()
         decoder.append(vector.bytes)
@@ -81,8 +83,8 @@ import Testing
             #expect(judge.judge(frame, at: try vector.clock).verdict == .event)
         }
         let judgement = try frames.first.map { judge.judge($0, at: try vector.clock) }
-        #expect(token(of: judgement?.reply) == vector.expect.reply_token)
-        if let raw = vector.expect.reply_raw {
+        #expect(token(of: judgement?.reply) == vector.expect.replyToken)
+        if let raw = vector.expect.replyRaw {
             #expect(judgement?.reply.map { String(decoding: $0, as: UTF8.self) } == raw)
         }
         if vector.expect.action == "accept" {
@@ -116,9 +118,9 @@ import Testing
             #expect(record.contactID == expected.event)
             #expect(record.qualifier.map { "\($0.rawValue)" } == expected.qualifier)
             #expect((record.partition ?? 0) == Int(expected.partition))
-            #expect((record.zone ?? record.user ?? 0) == Int(expected.zone_or_user))
+            #expect((record.zone ?? record.user ?? 0) == Int(expected.zoneOrUser))
         }
-        if vector.expect.reply_token == "*ACK" {
+        if vector.expect.replyToken == "*ACK" {
             // No fixed bytes, for the pad is random: the same header in clear, nothing but our time inside.
             let reply = try Envelope.parse(try #require(judgement.reply))
             let answer = try reply.opened(with: key)
@@ -130,11 +132,11 @@ import Testing
 
     /// The same as datagrams, where the frame is all there is.
     @Test(arguments: all.filter(\.isForReceiver)) func takesDatagrams(_ vector: Vector) throws {
-        let key = try vector.key_hex.map { try Key(hex: $0) }
+        let key = try vector.keyHex.map { try Key(hex: $0) }
         var judge = try Judge(vector.accounts(with: key).map { try Accounts.Entry(account: $0, key: key) })
         let judgement = try? StreamDecoder.frame(inDatagram: vector.bytes).get()
         let reply = try judgement.flatMap { judge.judge($0, at: try vector.clock).reply }
-        #expect(token(of: reply) == vector.expect.reply_token)
+        #expect(token(of: reply) == vector.expect.replyToken)
     }
 }
 

@@ -8,11 +8,17 @@ final class Wire {
 
     struct Failure: Error { var what: String }
 
-    init(port: Int, udp: Bool = false) throws {
+    /// - Parameters:
+    ///   - receiveBuffer: bytes that the system keeps for us unread; nil for its own choice.
+    ///   - patience: seconds that one call may take.
+    init(port: Int, udp: Bool = false, receiveBuffer: Int32? = nil, patience: Int = 5) throws {
         descriptor = socket(AF_INET, Int32((udp ? SOCK_DGRAM : SOCK_STREAM).rawValue), 0)
-        var timeout = timeval(tv_sec: 5, tv_usec: 0)
+        var timeout = timeval(tv_sec: patience, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        if var size = receiveBuffer {
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(port).bigEndian
