@@ -28,7 +28,7 @@ indirect enum JSON: Sendable, Hashable {
         case .boolean(let flag): output += (flag ? "true" : "false").utf8
         case .integer(let number): output += String(number).utf8
         case .string(let text): Self.quote(text.unicodeScalars, to: &output)
-        case .bytes(let bytes): Self.quote(bytes.lazy.map { Unicode.Scalar($0) }, to: &output)
+        case .bytes(let bytes): Self.quote(bytes.lazy.map { Unicode.Scalar($0) }, to: &output, escapingFrom: 0x7F)
         case .array(let items):
             output.append(UInt8(ascii: "["))
             for (index, item) in items.enumerated() {
@@ -50,7 +50,10 @@ indirect enum JSON: Sendable, Hashable {
 
     /// Controls and U+007F–U+009F are escaped, so that a line can be shown on any terminal without moving its cursor;
     /// so are the two line separators that some readers split lines at.
-    private static func quote(_ text: some Sequence<Unicode.Scalar>, to output: inout [UInt8]) {
+    /// - Parameter escapingFrom: what is escaped besides, so that bytes are not mistaken for letters.
+    private static func quote(
+        _ text: some Sequence<Unicode.Scalar>, to output: inout [UInt8], escapingFrom limit: UInt32 = .max
+    ) {
         output.append(UInt8(ascii: "\""))
         for scalar in text {
             switch scalar.value {
@@ -58,7 +61,7 @@ indirect enum JSON: Sendable, Hashable {
             case 0x5C: output += "\\\\".utf8
             case 0x0A: output += "\\n".utf8
             case 0x0D: output += "\\r".utf8
-            case 0..<0x20, 0x7F...0x9F, 0x2028, 0x2029:
+            case 0..<0x20, 0x7F...0x9F, 0x2028, 0x2029, limit...:
                 let digits = String(scalar.value, radix: 16, uppercase: true)
                 output += "\\u".utf8
                 output += repeatElement(UInt8(ascii: "0"), count: 4 - digits.utf8.count)

@@ -23,6 +23,7 @@ final class StreamConnection: ChannelInboundHandler {
     private var isDripping = false
     private var isReading = false
     private var inputClosed = false
+    private var isClosed = false
 
     /// When the last whole frame came, or the connection.
     private(set) var lastFrame = NIODeadline.now()
@@ -50,7 +51,7 @@ final class StreamConnection: ChannelInboundHandler {
         // Frame by frame, not read by read: however much comes at once, little of it is kept.
         while let slice = buffer.readBytes(length: min(buffer.readableBytes, 1_024)), !slice.isEmpty {
             decoder.append(slice)
-            while let result = decoder.next() {
+            while !isClosed, let result = decoder.next() {
                 switch result {
                 case .success(let frame): take(frame)
                 case .failure(let error): desk.dismiss(error, from: path)
@@ -78,10 +79,16 @@ final class StreamConnection: ChannelInboundHandler {
         }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { close() }
 
     func close(saying words: String) {
         desk.say("\(path.remote): closed: \(words)")
+        close()
+    }
+
+    /// What has been read and not judged by now is lost, as on a line that is cut.
+    private func close() {
+        isClosed = true
         context?.close(promise: nil)
     }
 
@@ -100,7 +107,7 @@ final class StreamConnection: ChannelInboundHandler {
     }
 
     private func sendAnswers() {
-        guard let context, !isDripping else { return }
+        guard let context, !isDripping, !isClosed else { return }
         var hasWritten = false
         while !isDripping, let next = answers.first, let answer = next {
             answers.removeFirst()
@@ -112,9 +119,7 @@ final class StreamConnection: ChannelInboundHandler {
                 context.write(wrapOutboundOut(context.channel.allocator.buffer(bytes: bytes)), promise: nil)
                 hasWritten = true
             case .dripped(let bytes, let pace): drip(bytes[...], pace)
-            case .close:
-                context.close(promise: nil)
-                return
+            case .close: return close()
             }
         }
         if hasWritten { context.flush() }
@@ -136,12 +141,12 @@ final class StreamConnection: ChannelInboundHandler {
     }
 
     private func closeWhenAnswered() {
-        guard inputClosed, answers.isEmpty, !isDripping, let context else { return }
-        context.close(promise: nil)
+        if inputClosed, answers.isEmpty, !isDripping { close() }
     }
 
     private func readIfRoom() {
-        guard let context, !isReading, !inputClosed, answers.count < Self.answerLimit, context.channel.isWritable
+        guard let context, !isReading, !inputClosed, !isClosed, answers.count < Self.answerLimit,
+            context.channel.isWritable
         else { return }
         isReading = true
         context.read()

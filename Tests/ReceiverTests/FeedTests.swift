@@ -97,6 +97,7 @@ import Testing
         #expect(read[0].unicodeScalars.map(\.value) == bytes.map(UInt32.init))
         #expect(read[1] == "å\u{1F525}\u{2028}\"\\\n\u{7F}")
         #expect(output.allSatisfy { $0 >= 0x20 && $0 != 0x7F })
+        #expect(output.prefix { $0 != UInt8(ascii: ",") }.allSatisfy { $0 < 0x7F })
     }
 
     // MARK: The schema
@@ -121,6 +122,21 @@ import Testing
         #expect(count > 80)
     }
 
+    /// The line that docs/feed.md shows is the one that its own frame makes.
+    @Test func theDocumentedLineIsReal() throws {
+        let text = try String(contentsOf: FeedSchema.docs.appending(path: "feed.md"), encoding: .utf8)
+        let shown = text.split(separator: "\n").drop { !$0.hasPrefix("    {") }.prefix { $0.hasPrefix("    ") }
+        let documented = try #require(
+            try JSONSerialization.jsonObject(with: Data(shown.joined().utf8)) as? [String: any Sendable])
+        #expect(try FeedSchema().faults(in: documented).isEmpty)
+        let raw = try #require(documented["raw"] as? String).unicodeScalars.map { UInt8($0.value) }
+        let real = try #require(try lines(raw).first)
+        #expect(real.count == documented.count)
+        for name in real.keys where name != "received" && name != "path" {
+            #expect(fields(real, name) == fields(documented, name))
+        }
+    }
+
     @Test(arguments: ["zone", "raw", "version"]) func theSchemaWantsEveryField(_ name: String) throws {
         var line = try #require(try lines(try frame()).first)
         let schema = try FeedSchema()
@@ -134,12 +150,12 @@ import Testing
 
 /// As much of JSON Schema 2020-12 as docs/feed.schema.json uses; a word that it does not know is a fault.
 struct FeedSchema {
+    static let docs = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appending(path: "docs")
     private let root: [String: Any]
 
     init() throws {
-        let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        let data = try Data(contentsOf: repository.appending(path: "docs/feed.schema.json"))
+        let data = try Data(contentsOf: Self.docs.appending(path: "feed.schema.json"))
         root = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
     }
 

@@ -8,12 +8,10 @@ final class Wire {
 
     struct Failure: Error { var what: String }
 
-    /// - Parameters:
-    ///   - receiveBuffer: bytes that the system keeps for us unread; nil for its own choice.
-    ///   - patience: seconds that one call may take.
-    init(port: Int, udp: Bool = false, receiveBuffer: Int32? = nil, patience: Int = 5) throws {
+    /// - Parameter receiveBuffer: bytes that the system keeps for us unread; nil for its own choice.
+    init(port: Int, udp: Bool = false, receiveBuffer: Int32? = nil) throws {
         descriptor = socket(AF_INET, Int32((udp ? SOCK_DGRAM : SOCK_STREAM).rawValue), 0)
-        var timeout = timeval(tv_sec: patience, tv_usec: 0)
+        var timeout = timeval(tv_sec: 5, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         if var size = receiveBuffer {
@@ -42,6 +40,23 @@ final class Wire {
             guard count > 0 else { throw Failure(what: "send: \(String(cString: strerror(errno)))") }
             done += count
         }
+    }
+
+    /// Sends the same again and again until nothing is taken for half a second.
+    /// - Returns: how many bytes were taken, at most the limit.
+    func sendUntilStuck(_ bytes: [UInt8], limit: Int) -> Int {
+        var taken = 0
+        while taken < limit {
+            var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            guard Glibc.poll(&poll, 1, 500) > 0 else { return taken }
+            let rest = bytes[(taken % bytes.count)...]
+            let count = rest.withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+            }
+            guard count > 0 || errno == EAGAIN else { return taken }
+            taken += max(0, count)
+        }
+        return taken
     }
 
     /// The next frame, or nil when none came in time or the other end closed.
