@@ -1,9 +1,9 @@
 import CGPIO
 import Glibc
 
-/// The board's GPIO chips, held open. Lives within one `run`, on its thread.
+/// The board's GPIO chips, held open for as long as a line of theirs is in use. Lives within one `run`, on its thread.
 final class GPIOBoard {
-    let finder: LineFinder
+    private let finder: LineFinder
     private let chips: [OpaquePointer]
 
     /// More chips than any board has.
@@ -35,6 +35,11 @@ final class GPIOBoard {
 
     deinit { for chip in chips { gpiod_chip_close(chip) } }
 
+    /// Where the point's line is.
+    func find(_ point: GPIOPoint) throws(DeviceError) -> LinePlace {
+        do { return try finder.find(point.line) } catch { throw DeviceError("point \(point.name): \(error)") }
+    }
+
     /// Takes a line as input, with edges.
     func open(_ point: GPIOPoint, at place: LinePlace) throws(DeviceError) -> GPIOInput {
         var input = gpio_input()
@@ -46,7 +51,8 @@ final class GPIOBoard {
             let line = "\(finder.chips[place.chip].described) line \(place.offset)"
             throw DeviceError("point \(point.name): \(refusal(-result, of: line, chip, place.offset, point))")
         }
-        return GPIOInput(input, name: "\(point.name) (\(finder.chips[place.chip].described) line \(place.offset))")
+        return GPIOInput(
+            input, of: self, name: "\(point.name) (\(finder.chips[place.chip].described) line \(place.offset))")
     }
 
     private func refusal(
@@ -89,11 +95,14 @@ final class GPIOBoard {
 /// One line, taken as input until it is let go.
 final class GPIOInput {
     private var input: gpio_input
+    /// Closing a chip lets its lines go.
+    private let board: GPIOBoard
     private let name: String
     let descriptor: Int32
 
-    fileprivate init(_ input: gpio_input, name: String) {
+    fileprivate init(_ input: gpio_input, of board: GPIOBoard, name: String) {
         self.input = input
+        self.board = board
         self.name = name
         var input = input
         descriptor = gpio_input_fd(&input)

@@ -10,6 +10,8 @@ public struct GPIODriver: Driver {
 
     /// All lines are read this often though nothing was said, so that a lost edge cannot stay lost.
     private static let backstop: Duration = .seconds(2)
+    /// Lines that could not be taken are tried again this often.
+    private static let retry: Duration = .seconds(5)
 
     public init(_ settings: Settings) throws {
         let chip = settings.optionalString("chip", expected: "a GPIO chip's label in quotes")
@@ -24,30 +26,50 @@ public struct GPIODriver: Driver {
     }
 
     public func run(_ host: any Host) throws {
-        let board = try GPIOBoard()
         var watched: [Watched] = []
+        let faults = try open(points, &watched)
+        guard let failure = faults.first?.error, watched.isEmpty else {
+            guard host.deliver(faults.map(\.signal)) else { return }
+            return try watch(&watched, host)
+        }
+        throw failure
+    }
+
+    /// A point whose line could not be taken.
+    private struct Fault {
+        let point: GPIOPoint
+        let error: DeviceError
+        var signal: Signal { Signal(point: point.name, .fault(error.description)) }
+    }
+
+    /// Takes the lines of these points, as far as they can be had: one line that is held or misnamed does not keep the
+    /// others from being watched.
+    private func open(_ points: [GPIOPoint], _ watched: inout [Watched]) throws(DeviceError) -> [Fault] {
+        let board = try GPIOBoard()
+        var faults: [Fault] = []
         var users: [LinePlace: String] = [:]
         for point in points {
-            let place: LinePlace
-            do { place = try board.finder.find(point.line) } catch {
-                throw DeviceError("point \(point.name): \(error)")
+            do throws(DeviceError) {
+                let place = try board.find(point)
+                if let other = users.updateValue(point.name, forKey: place) {
+                    throw DeviceError("points \(other) and \(point.name) are the same line; give one of them another")
+                }
+                watched.append(try Watched(point, board.open(point, at: place)))
+            } catch {
+                faults.append(Fault(point: point, error: error))
             }
-            if let other = users.updateValue(point.name, forKey: place) {
-                throw DeviceError("points \(other) and \(point.name) are the same line; give one of them another")
-            }
-            watched.append(try Watched(point, board.open(point, at: place)))
         }
-        try withExtendedLifetime(board) { try watch(&watched, host) }
+        return faults
     }
 
     private func watch(_ watched: inout [Watched], _ host: any Host) throws {
-        let descriptors = watched.map(\.input.descriptor)
         var nextBackstop = ContinuousClock.now + Self.backstop
+        var nextRetry = ContinuousClock.now + Self.retry
         while true {
             let now = Clocks(host)
             let deadline = watched.compactMap { $0.contact.deadline }.min().map(now.instant)
             var ready: Set<Int32> = []
-            switch host.wait(for: descriptors, until: min(deadline ?? nextBackstop, nextBackstop)) {
+            switch host.wait(for: watched.map(\.input.descriptor), until: min(deadline ?? nextBackstop, nextBackstop)) {
             case .stop: return
             case .deadline: break
             case .ready(let some): ready = Set(some)
@@ -65,6 +87,12 @@ public struct GPIODriver: Driver {
             // In the order they happened, over all lines.
             signals.sort { ($0.occurred?.uptime ?? .max) < ($1.occurred?.uptime ?? .max) }
             guard host.deliver(signals) else { return }
+            if ContinuousClock.now >= nextRetry {
+                nextRetry = .now + Self.retry
+                let taken = Set(watched.map(\.point.name))
+                let missing = points.filter { !taken.contains($0.name) }
+                if !missing.isEmpty { _ = try? open(missing, &watched) }
+            }
         }
     }
 }

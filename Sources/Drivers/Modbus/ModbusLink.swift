@@ -140,7 +140,8 @@ final class ModbusLink {
         switch error {
         case ETIMEDOUT, EAGAIN, EINTR: return .silence
         case MODBUS_ENOBASE + 1...MODBUS_ENOBASE + 11: return .exception(Int(error - MODBUS_ENOBASE))
-        case MODBUS_ENOBASE + 12...MODBUS_ENOBASE + 17:
+        // Its own errors, from 12 up; 0 is an exception without a code.
+        case MODBUS_ENOBASE...:
             return .garbled(modbus_strerror(error).map { String(cString: $0) } ?? "a bad frame")
         default: throw lost(error)
         }

@@ -120,6 +120,24 @@ private func line(_ number: Int) -> (String, SettingNode.Value) { ("line", .inte
         #expect(error.contains("point door") && error.contains("line 1 is held by \"gpio-keys\""), "\(error)")
     }
 
+    @Test func aHeldLineKeepsNoOtherFromBeingWatched() async throws {
+        let chip = try StandInChip("gpiochip10")
+        try chip.say("take gpiochip10 1 gpio-keys", "set gpiochip10 1 1")
+        let host = FieldHost()
+        host.start(try chip.driver([("door", [line(1), open]), ("window", [line(2), open])]))
+        #expect(await host.until { $0.last("window") == .active(false) })
+        let isFault = await host.until {
+            if case .fault(let why)? = $0.last("door") { why.contains("gpio-keys") } else { false }
+        }
+        #expect(isFault)
+        try chip.set(2, "1")
+        #expect(await host.until { $0.last("window") == .active(true) })
+        try chip.say("free gpiochip10 1")
+        #expect(await host.until { $0.last("door") == .active(true) })
+        #expect(host.readings(of: "door").count == 3 && host.readings(of: "door")[1] == .healthy)
+        _ = await host.stop()
+    }
+
     @Test func aMissingPullResistorIsExplained() async throws {
         let chip = try StandInChip("gpiochip5")
         try chip.say("no-bias gpiochip5")
