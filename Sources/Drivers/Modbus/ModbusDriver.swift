@@ -35,13 +35,11 @@ public struct ModbusDriver: Driver {
         case (true, true): settings.refuse("address", "port says where the bus is already: remove one of the two")
         case (false, false):
             settings.refuse("port", "expected port, for a serial bus, or address, for Modbus TCP")
-            // The serial settings are known all the same.
             return .network(address: "127.0.0.1", port: 502)
         case (false, true): return network(settings)
         case (true, false): break
         }
-        let defaultLine = SerialLine("9600 8N1")
-        guard let defaultLine else { return .network(address: "127.0.0.1", port: 502) }
+        guard let defaultLine = SerialLine("9600 8N1") else { return .network(address: "127.0.0.1", port: 502) }
         let serial = SerialSettings(settings, defaultLine: defaultLine)
         if serial.line.dataBits != 8 { settings.refuse("line", "Modbus RTU needs 8 data bits, as \"9600 8E1\"") }
         return .serial(serial)

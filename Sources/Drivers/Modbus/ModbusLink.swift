@@ -51,7 +51,7 @@ enum ModbusReply: Sendable, Hashable {
 /// A bus, open: one libmodbus context, on one thread. It reads; nothing here can write to a unit.
 ///
 /// libmodbus repairs nothing by itself (ERROR_RECOVERY_NONE): its repairs sleep, ask again inside the call and, with a
-/// port unplugged, spin for ever (issue 217 of libmodbus). Every call ends within the timeout.
+/// port unplugged, spin for ever (libmodbus #217). Every call ends within the timeout.
 final class ModbusLink {
     private let settings: BusSettings
     private let context: OpaquePointer
