@@ -33,7 +33,11 @@ let package = Package(
             name: "Drivers",
             dependencies: ["AlarmProtocol", "CGPIO", "CModbus", "CSerialPort"],
             path: "Sources/Drivers",
-            exclude: ["GPIO/CGPIO", "Modbus/CModbus", "SerialPort/CSerialPort"],
+            exclude: [
+                "GPIO/CGPIO", "Modbus/CModbus", "SerialPort/CSerialPort",
+                "GPIO/README.md", "GPIO/example.toml", "Modbus/README.md", "Modbus/example.toml",
+                "SerialPort/README.md", "ESPA/README.md", "ESPA/example.toml",
+            ],
             swiftSettings: strict),
 
         // The daemon as a library.
@@ -75,8 +79,11 @@ let package = Package(
 
         .testTarget(
             name: "ProtocolTests", dependencies: ["AlarmProtocol"], exclude: ["Vectors"], swiftSettings: strict),
-        .testTarget(name: "DriverTests", dependencies: ["Drivers"], swiftSettings: strict),
-        .testTarget(name: "GatewayTests", dependencies: ["Gateway", "Receiver"], swiftSettings: strict),
+        .testTarget(
+            name: "DriverTests", dependencies: ["Drivers"], exclude: ["Recordings", "Vectors"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "GatewayTests", dependencies: ["Gateway", "Receiver"], exclude: ["Refusals"], swiftSettings: strict),
         .testTarget(name: "ReceiverTests", dependencies: ["Receiver"], swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17

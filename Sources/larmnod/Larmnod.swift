@@ -1,0 +1,50 @@
+import ArgumentParser
+import Drivers
+import Gateway
+
+@main
+struct Larmnod: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "larmnod",
+        abstract: "An alarm transmitter: hears a site's devices, keeps every event on disk, reports to the alarm centre.",
+        version: Version.current,
+        subcommands: [Run.self, Check.self, Status.self, Events.self, Test.self, Discard.self, Receive.self])
+}
+
+/// Every kind of device there is. A new driver is one line here.
+let drivers: [any Driver.Type] = [GPIODriver.self, ModbusDriver.self, ESPADriver.self]
+
+struct SiteFile: ParsableArguments {
+    @Option(name: [.customLong("config"), .customShort("c")], help: "The site's configuration.")
+    var file = "/etc/larmnod/site.toml"
+
+    /// The checked site; prints everything that is wrong and exits with 1 where it is not right.
+    func read() throws -> Site {
+        switch SiteReader.read(file: file, drivers: drivers) {
+        case .success(let site): return site
+        case .failure(let error):
+            printError("\(error)")
+            throw ExitCode(1)
+        }
+    }
+}
+
+struct Daemon: ParsableArguments {
+    @Option(name: .customLong("socket"), help: "The running larmnod's control socket.")
+    var socket = "/run/larmnod/control"
+
+    @Flag(help: "Print JSON, one object a line, instead of words.")
+    var json = false
+
+    /// Asks the running daemon; a refusal is printed and ends the command with 1.
+    func ask(_ request: ControlRequest, _ use: (ControlConnection) throws -> Void) throws {
+        do {
+            let connection = try ControlConnection(socket)
+            try connection.send(request)
+            try use(connection)
+        } catch let refusal as ControlRefusal {
+            printError("larmnod: \(refusal)")
+            throw ExitCode(1)
+        }
+    }
+}

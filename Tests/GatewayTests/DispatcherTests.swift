@@ -1,0 +1,245 @@
+import AlarmProtocol
+import Testing
+
+@testable import Gateway
+
+@Suite("Which event over which path, and what a path's silence means")
+struct DispatcherTests {
+    /// Two paths to two receivers, with a plain list of waiting events instead of an outbox.
+    private struct Bench {
+        var dispatcher: Dispatcher
+        var now: Int64 = 1_000_000
+        var waiting: [Int64] = []
+        var leftOver: [String: [Int64]] = [:]
+        var log: [Dispatcher.Action] = []
+
+        init(paths: Int = 2, attempts: Int = 3) {
+            dispatcher = Dispatcher(
+                (0..<paths).map {
+                    .init(name: "path\($0)", receiver: "r\($0)", timeout: 5000, attempts: attempts, poll: 60_000)
+                })
+        }
+
+        mutating func decide() -> [Dispatcher.Action] {
+            var waiting = waiting
+            var leftOver = leftOver
+            var actions: [Dispatcher.Action] = []
+            while true {
+                let more = dispatcher.decide(now: now) { _, path, onlyLeftOver in
+                    if let id = leftOver[path]?.first {
+                        leftOver[path]?.removeFirst()
+                        return id
+                    }
+                    return onlyLeftOver || waiting.isEmpty ? nil : waiting.removeFirst()
+                }
+                if more.isEmpty { break }
+                for action in more { if case .release(let id) = action { waiting.insert(id, at: 0) } }
+                actions += more
+            }
+            self.waiting = waiting
+            self.leftOver = leftOver
+            log += actions
+            return actions
+        }
+
+        mutating func answer(_ input: Dispatcher.Input, on path: Int) -> [Dispatcher.Action] {
+            guard let exchange = dispatcher.paths[path].exchange else { return [] }
+            let actions = dispatcher.handle(input, path: path, exchange: exchange.number, now: now)
+            for action in actions { if case .release(let id) = action { waiting.insert(id, at: 0) } }
+            return actions
+        }
+
+        /// Both paths have answered their first link test.
+        mutating func settle() {
+            _ = decide()
+            for path in dispatcher.paths.indices { _ = answer(.acknowledged, on: path) }
+        }
+
+        func work(_ path: Int) -> Dispatcher.Work? { dispatcher.paths[path].exchange?.work }
+    }
+
+    @Test("Every path is polled at the start, and again after its interval of silence")
+    func polls() {
+        var bench = Bench()
+        #expect(bench.decide().count == 2)
+        #expect(bench.work(0) == .poll && bench.work(1) == .poll)
+        for path in 0...1 { #expect(bench.answer(.acknowledged, on: path).isEmpty) }
+        bench.now += 59_999
+        #expect(bench.decide().isEmpty)
+        bench.now += 1
+        #expect(bench.decide().count == 2)
+    }
+
+    @Test("Events go over the first path as long as it works, one at a time")
+    func firstPath() {
+        var bench = Bench()
+        bench.settle()
+        bench.waiting = [1, 2]
+        _ = bench.decide()
+        #expect(bench.work(0) == .event(1) && bench.work(1) == nil)
+        #expect(bench.answer(.acknowledged, on: 0) == [.acknowledge(1, path: 0)])
+        _ = bench.decide()
+        #expect(bench.work(0) == .event(2) && bench.work(1) == nil)
+    }
+
+    @Test("Fail-over: the next path takes the event at once; the failing one is tried with link tests; fall-back")
+    func failOver() {
+        var bench = Bench()
+        bench.settle()
+        bench.waiting = [1]
+        _ = bench.decide()
+        #expect(bench.answer(.failed(why: "refused"), on: 0) == [.abandon(path: 0), .release(1)])
+        _ = bench.decide()
+        #expect(bench.work(1) == .event(1))
+        #expect(bench.answer(.acknowledged, on: 1) == [.acknowledge(1, path: 1)])
+        bench.waiting = [2]
+        bench.now += Dispatcher.firstBackOff
+        _ = bench.decide()
+        #expect(bench.work(0) == .poll && bench.work(1) == .event(2))
+        _ = bench.answer(.acknowledged, on: 0)
+        _ = bench.answer(.acknowledged, on: 1)
+        bench.waiting = [3]
+        _ = bench.decide()
+        #expect(bench.work(0) == .event(3) && bench.work(1) == nil)
+    }
+
+    @Test("A path that does not answer is passed over after a second; its event follows after its time limit")
+    func hesitation() {
+        var bench = Bench()
+        bench.settle()
+        bench.waiting = [1, 2]
+        _ = bench.decide()
+        bench.now += Dispatcher.hesitation - 1
+        #expect(bench.decide().isEmpty)
+        bench.now += 1
+        _ = bench.decide()
+        #expect(bench.work(0) == .event(1) && bench.work(1) == .event(2))
+        _ = bench.answer(.acknowledged, on: 1)
+        bench.now += 4000
+        _ = bench.decide()
+        #expect(bench.work(1) == .event(1))
+    }
+
+    @Test("A path is down after so many failures in a row: said once, and once when it is up again")
+    func downAndUp() {
+        var bench = Bench(paths: 1, attempts: 3)
+        bench.settle()
+        let good = bench.now
+        bench.waiting = [1]
+        var down: [Dispatcher.Action] = []
+        for _ in 0..<6 {
+            bench.now += Dispatcher.longestBackOff
+            _ = bench.decide()
+            #expect(bench.work(0) == .event(1))
+            down += bench.answer(.failed(why: "cut"), on: 0).filter { if case .pathDown = $0 { true } else { false } }
+        }
+        #expect(down == [.pathDown(0, why: "cut", lastGood: good)])
+        bench.now += Dispatcher.longestBackOff
+        _ = bench.decide()
+        #expect(bench.answer(.acknowledged, on: 0) == [.pathUp(0), .acknowledge(1, path: 0)])
+    }
+
+    @Test("The wait between tries doubles up to its limit; an urgent event does not wait for it")
+    func backOff() {
+        var bench = Bench(paths: 1)
+        bench.settle()
+        bench.waiting = [1]
+        var waits: [Int64] = []
+        for _ in 0..<7 {
+            _ = bench.decide()
+            _ = bench.answer(.failed(why: "cut"), on: 0)
+            waits.append(bench.dispatcher.nextDeadline(now: bench.now) - bench.now)
+            bench.now += waits.last ?? 0
+        }
+        #expect(waits == [500, 1000, 2000, 4000, 8000, 10_000, 10_000])
+        _ = bench.decide()
+        _ = bench.answer(.failed(why: "cut"), on: 0)
+        bench.now += 1000
+        #expect(bench.decide().isEmpty)
+        bench.dispatcher.hurry(now: bench.now)
+        _ = bench.decide()
+        #expect(bench.work(0) == .event(1))
+    }
+
+    @Test("NAK: the path's clock is corrected and the same event sent again, twice at most")
+    func clock() {
+        var bench = Bench()
+        bench.settle()
+        bench.waiting = [1]
+        _ = bench.decide()
+        for offset in [3_600_000, -5000] as [Int64] {
+            let actions = bench.answer(.wrongClock(offset: offset), on: 0)
+            guard case .send(let path, let exchange, let told) = actions.first else {
+                Issue.record("\(actions)")
+                return
+            }
+            #expect(path == 0 && exchange.work == .event(1) && told == offset)
+        }
+        let last = bench.answer(.wrongClock(offset: 7000), on: 0)
+        #expect(last == [.clockRejected(0), .abandon(path: 0), .release(1)])
+        #expect(bench.dispatcher.paths[1].clockOffset == 0)
+    }
+
+    @Test("A receiver that answers NAK to every link test is alive")
+    func nakToPoll() {
+        var bench = Bench(paths: 1)
+        _ = bench.decide()
+        _ = bench.answer(.wrongClock(offset: 0), on: 0)
+        _ = bench.answer(.wrongClock(offset: 0), on: 0)
+        #expect(bench.answer(.wrongClock(offset: 0), on: 0).isEmpty)
+        #expect(bench.dispatcher.paths[0].health == .working)
+    }
+
+    @Test("DUH is no failure of the path; a refused event may go over the other one though the first is busy")
+    func refused() {
+        var bench = Bench()
+        bench.settle()
+        bench.waiting = [1, 2]
+        _ = bench.decide()
+        #expect(bench.answer(.refused(why: "DUH"), on: 0) == [.refuse(1, path: 0, why: "DUH")])
+        #expect(bench.dispatcher.paths[0].health == .working)
+        bench.leftOver["path1"] = [1]
+        _ = bench.decide()
+        #expect(bench.work(0) == .event(2) && bench.work(1) == .event(1))
+    }
+
+    @Test("A kept connection that the receiver had closed is opened again once, without counting as a failure")
+    func staleConnection() {
+        var bench = Bench(paths: 1)
+        bench.settle()
+        bench.waiting = [1]
+        _ = bench.decide()
+        let first = bench.dispatcher.paths[0].exchange
+        let actions = bench.answer(.connectionWasGone, on: 0)
+        #expect(actions.count == 1 && bench.work(0) == .event(1))
+        #expect(bench.dispatcher.paths[0].exchange?.deadline == first?.deadline)
+        #expect(bench.answer(.connectionWasGone, on: 0).contains(.release(1)))
+    }
+
+    @Test("An answer to an exchange that is over changes nothing")
+    func late() {
+        var bench = Bench(paths: 1)
+        bench.settle()
+        bench.waiting = [1]
+        _ = bench.decide()
+        let number = bench.dispatcher.paths[0].exchange?.number ?? 0
+        bench.now += 5000
+        _ = bench.decide()
+        #expect(bench.dispatcher.handle(.acknowledged, path: 0, exchange: number, now: bench.now).isEmpty)
+        #expect(bench.waiting == [1])
+    }
+
+    @Test("With no path to trust, each that is due tries with an event")
+    func allFailing() {
+        var bench = Bench(attempts: 1)
+        bench.settle()
+        bench.waiting = [1]
+        _ = bench.decide()
+        _ = bench.answer(.failed(why: "cut"), on: 0)
+        _ = bench.decide()
+        _ = bench.answer(.failed(why: "cut"), on: 1)
+        bench.now += Dispatcher.firstBackOff
+        _ = bench.decide()
+        #expect(bench.work(0) == .event(1))
+    }
+}

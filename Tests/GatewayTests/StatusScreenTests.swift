@@ -1,0 +1,48 @@
+import Testing
+
+@testable import Gateway
+
+@Suite("One screen of status")
+struct StatusScreenTests {
+    private func status(devices: Int = 1, lost: Int = 0) -> SiteStatus {
+        SiteStatus(
+            site: "Furutorpsskolan", account: "4711", version: "1", running: 90_000, now: 1_795_412_942_586,
+            clockIsKnown: true, waiting: 0, mostUrgent: nil, oldestWaits: nil, parked: 0, storeTrouble: nil,
+            paths: [
+                .init(
+                    name: "fibre", receiver: "centre-a", address: "a:1", state: "works", why: nil, lastAnswer: 3,
+                    roundTrip: 12, clockOffset: 0, acknowledged: 5, failures: 0, encrypted: true)
+            ],
+            devices: (0..<devices).map {
+                .init(
+                    name: "modbus.unit-with-a-rather-long-name-\($0)", state: $0 < lost ? "lost" : "answers",
+                    why: $0 < lost ? String(repeating: "no answer ", count: 20) : nil, points: 4)
+            },
+            points: [.init(name: "gpio.c.door", text: "Dörr", kind: "burglary", state: "active", zone: 7)])
+    }
+
+    @Test("It fits 80 columns and 24 lines, however much there is", arguments: [1, 10, 100])
+    func fits(devices: Int) {
+        let lines = StatusScreen.lines(status(devices: devices, lost: devices / 2))
+        #expect(lines.count <= 23)  // the prompt needs one
+        #expect(lines.allSatisfy { $0.count <= 80 })
+        if devices == 100 { #expect(lines.last?.contains("more lines") == true) }
+        #expect(StatusScreen.lines(status(devices: devices), all: true).count == 3 + 3 + devices)
+    }
+
+    @Test("The worst first, and the verdict on top")
+    func worstFirst() {
+        let lines = StatusScreen.lines(status(devices: 2, lost: 1))
+        #expect(lines[1].hasPrefix("2 THINGS NEED ATTENTION"))
+        #expect(lines[3].hasPrefix("FAULT") && lines[4].hasPrefix("ACTIVE") && lines[5].hasPrefix("ok"))
+    }
+
+    @Test(
+        "Times are written as people read them",
+        arguments: [
+            (0, "1970-01-01 00:00:00"), (951_782_400_000, "2000-02-29 00:00:00"),
+            (1_795_412_942_586, "2026-11-23 05:49:02"), (-1000, "1969-12-31 23:59:59"),
+            (4_107_542_399_000, "2100-02-28 23:59:59"), (4_107_542_400_000, "2100-03-01 00:00:00"),
+        ] as [(Int64, String)])
+    func times(milliseconds: Int64, text: String) { #expect(StatusScreen.utc(milliseconds) == text) }
+}

@@ -1,0 +1,132 @@
+import AlarmProtocol
+import Testing
+
+@testable import Gateway
+
+@Suite("The order of what waits (promises 3 and 4)")
+struct WaitingTests {
+    private func order(_ waiting: inout Waiting, receiver: String = "a") -> [Int64] {
+        var order: [Int64] = []
+        while let next = waiting.take(for: receiver, over: "path") {
+            order.append(next.id)
+            waiting.remove(next.id)
+        }
+        return order
+    }
+
+    @Test("The most urgent first, then the oldest")
+    func urgency() {
+        var waiting = Waiting()
+        for (id, urgency) in [(1, Urgency.status), (2, .technical), (3, .fire), (4, .technical), (5, .fire)] {
+            waiting.add(Int64(id), point: "p\(id)", urgency: urgency)
+        }
+        #expect(order(&waiting) == [3, 5, 2, 4, 1])
+        #expect(waiting.isEmpty)
+    }
+
+    @Test("A restore is not overtaken by the next alarm of its point, and is promoted by it")
+    func promotion() {
+        var waiting = Waiting()
+        waiting.add(1, point: "door", urgency: .technical)
+        waiting.add(2, point: "smoke", urgency: .status)  // a restore
+        waiting.add(3, point: "other", urgency: .intrusion)
+        waiting.add(4, point: "smoke", urgency: .fire)
+        waiting.add(5, point: "smoke", urgency: .status)
+        #expect(order(&waiting) == [2, 4, 3, 1, 5])
+    }
+
+    @Test("While an event is on its way, nothing of its point goes, and everything else does")
+    func busy() {
+        var waiting = Waiting()
+        waiting.add(1, point: "smoke", urgency: .fire)
+        waiting.add(2, point: "smoke", urgency: .fire)
+        waiting.add(3, point: "door", urgency: .status)
+        #expect(waiting.take(for: "a", over: "x")?.id == 1)
+        #expect(waiting.take(for: "a", over: "x")?.id == 3)
+        #expect(waiting.take(for: "a", over: "x") == nil)
+        waiting.release(1)
+        #expect(waiting.take(for: "b", over: "y") == Waiting.Taken(id: 1, urgency: .fire))
+    }
+
+    @Test("What one receiver refuses goes to the others and blocks nobody, not even its point")
+    func refusal() {
+        var waiting = Waiting()
+        waiting.add(1, point: "smoke", urgency: .fire)
+        waiting.add(2, point: "smoke", urgency: .fire)
+        #expect(waiting.take(for: "a", over: "x")?.id == 1)
+        #expect(waiting.refuse(1, by: "a") == ["a"])
+        #expect(waiting.take(for: "a", over: "x")?.id == 2)
+        #expect(waiting.take(for: "a", over: "x") == nil)
+        #expect(waiting.takeLeftOver(for: "a", over: "x") == nil)
+        #expect(waiting.takeLeftOver(for: "b", over: "y")?.id == 1)
+        #expect(waiting.takeLeftOver(for: "b", over: "y") == nil)
+        #expect(waiting.refuse(1, by: "b") == ["a", "b"])
+        #expect(waiting.count == 2)
+    }
+
+    @Test("A path's own test goes over that path only, and holds up nothing")
+    func pinned() {
+        var waiting = Waiting()
+        waiting.add(1, point: "test.y", urgency: .status, pinnedTo: "y")
+        waiting.add(2, point: "door", urgency: .status)
+        #expect(waiting.take(for: "a", over: "x")?.id == 2)
+        #expect(waiting.take(for: "a", over: "x") == nil)
+        #expect(waiting.takeLeftOver(for: "b", over: "y")?.id == 1)
+    }
+
+    /// The rules said again in the plainest way, to hold the heaps to.
+    private struct Plain {
+        struct Entry {
+            var id: Int64
+            var point: String
+            var urgency: Urgency
+        }
+        var entries: [Entry] = []
+        var busy: Set<String> = []
+
+        func next() -> Int64? {
+            let heads = Dictionary(grouping: entries, by: \.point).filter { !busy.contains($0.key) }
+                .compactMap { _, line in line.min { $0.id < $1.id }.map { ($0, line.map(\.urgency).min() ?? .status) } }
+            return heads.min { ($0.1, $0.0.id) < ($1.1, $1.0.id) }?.0.id
+        }
+    }
+
+    @Test("Whatever happens, it is the order of the plain rules", arguments: 0..<200)
+    func random(seed: UInt64) {
+        var dice = Seeded(seed)
+        var waiting = Waiting()
+        var plain = Plain()
+        var nextID: Int64 = 1
+        var flying: [Int64] = []
+        for _ in 0..<300 {
+            switch Int.random(in: 0..<10, using: &dice) {
+            case 0..<4:
+                let point = "p\(Int.random(in: 0..<6, using: &dice))"
+                let urgency = Urgency(rawValue: UInt8.random(in: 0..<6, using: &dice)) ?? .status
+                waiting.add(nextID, point: point, urgency: urgency)
+                plain.entries.append(.init(id: nextID, point: point, urgency: urgency))
+                nextID += 1
+            case 4..<7:
+                let expected = plain.next()
+                let taken = waiting.take(for: "a", over: "x")?.id
+                #expect(taken == expected, "seed \(seed)")
+                guard let taken, let entry = plain.entries.first(where: { $0.id == taken }) else { continue }
+                plain.busy.insert(entry.point)
+                flying.append(taken)
+            default:
+                guard let index = flying.indices.randomElement(using: &dice) else { continue }
+                let id = flying.remove(at: index)
+                guard let entry = plain.entries.first(where: { $0.id == id }) else { continue }
+                plain.busy.remove(entry.point)
+                if Bool.random(using: &dice) {
+                    waiting.release(id)
+                } else {
+                    waiting.remove(id)
+                    plain.entries.removeAll { $0.id == id }
+                }
+            }
+            #expect(waiting.count == plain.entries.count)
+            #expect(waiting.oldest == plain.entries.map(\.id).min())
+        }
+    }
+}
