@@ -4,7 +4,7 @@
     transmitter_peers.py PATH/TO/larmnod
 
 Needs a Python environment with my-dc09-spt 0.2.2 (a DC-09 transmitter written by others) and jsonschema: run it with
-that environment's python, or name the environment's directory in LARMNOD_PEERS.
+that environment's python, or name the environment's directory in LARMNOD_PEERS. Needs strace.
 """
 
 import json
@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -194,6 +195,33 @@ def check_kill(larmnod, folder):
     assert len(store.read_text().splitlines()) == 21
 
 
+def check_order(larmnod, folder):
+    """The event is written and synced before the ACK leaves (as strace sees it)."""
+    trace, store = pathlib.Path(folder, "trace"), pathlib.Path(folder, "order.jsonl")
+    if not shutil.which("strace"):
+        raise AssertionError("strace is not installed, and nothing else can see the order: apt-get install strace")
+    launcher = pathlib.Path(folder, "launcher")
+    launcher.write_text(f"#!/bin/sh\nexec strace -D -f -s 200 -e trace=write,writev,sendto,sendmsg,fsync,fdatasync "
+                        f"-o {trace} {larmnod} \"$@\"\n")
+    launcher.chmod(0o700)
+    with Receiver(str(launcher), "--store", store) as receiver:
+        assert b'"ACK"' in exchange(receiver.port, frame(), 10)
+        receiver.handed_on(1)
+    deadline = time.monotonic() + 5
+    while "exited with" not in (calls := trace.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    calls = calls.splitlines()
+    written = next(i for i, call in enumerate(calls) if "write(" in call and "version" in call)
+    descriptor = re.search(r"write\((\d+),", calls[written]).group(1)
+    synced = next(i for i, call in enumerate(calls) if i > written and re.search(rf"f(data)?sync\({descriptor}\b", call))
+    # Where two threads' calls overlap, the sync's end is a line of its own.
+    if "unfinished" in calls[synced]:
+        thread = calls[synced].split()[0]
+        synced = next(i for i, call in enumerate(calls) if i > synced and call.startswith(thread) and "resumed" in call)
+    answered = next(i for i, call in enumerate(calls) if 'ACK' in call)
+    assert written < synced < answered, "\n".join(calls[written:answered + 1])
+
+
 def check_full_disk(larmnod, folder):
     """Nothing is acknowledged that cannot be kept, no half line is left, and all goes on when there is room again."""
     store = pathlib.Path(folder, "full.jsonl")
@@ -250,7 +278,7 @@ def main():
     checks = [(f"my-dc09-spt {name} over {transport}", check_transmitter, (transport, name))
               for transport in ("tcp", "udp") for name in KEYS]
     checks += [(check.__doc__.splitlines()[0], check, ()) for check in
-               (check_polls, check_kill, check_full_disk, check_misbehaving, check_refusals)]
+               (check_polls, check_kill, check_order, check_full_disk, check_misbehaving, check_refusals)]
     failed = 0
     for title, check, arguments in checks:
         try:
