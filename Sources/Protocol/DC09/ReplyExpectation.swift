@@ -2,7 +2,7 @@
 public enum ReplyVerdict: Sendable, Hashable {
     /// The receiver has the message.
     case acknowledged
-    /// The receiver cannot accept the message's time. With the receiver's time, where it could be read: send again by
+    /// The receiver cannot accept the message's time, or acknowledges at another. With the receiver's time, where it could be read: send again by
     /// that clock, with the same sequence number. Nobody has signed it, so never set the board's clock by it.
     case clock(Timestamp?)
     /// The receiver cannot process the message. The same bytes would be refused again.
@@ -24,8 +24,9 @@ public struct ReplyExpectation: Sendable, Hashable {
     /// plain one. DUH and NAK always come in clear.
     public var encrypted: Bool
     /// When the message was sent, by the receiver's clock. Where given, an encrypted ACK must have a time from
-    /// `TimeWindow.ahead` before to ten minutes after it: an old one, recorded when the sequence number was last in
-    /// use, acknowledges nothing.
+    /// `TimeWindow.ahead` before to ten minutes after it. Another one may have been recorded when the sequence number
+    /// was last in use and acknowledges nothing; or the clocks are apart and the receiver does not mind, so it counts
+    /// as a NAK: sent again by its clock, the message gets an ACK that can be believed.
     public var sent: Timestamp?
 
     public init(header: Header, encrypted: Bool, sent: Timestamp? = nil) {
@@ -67,7 +68,7 @@ public struct ReplyExpectation: Sendable, Hashable {
         guard encrypted else { return .acknowledged }
         guard let time = message.timestamp else { return .ignored("an encrypted ACK without a time") }
         if let sent, !(-TimeWindow.ahead...600_000).contains(time.utc - sent.utc) {
-            return .ignored("an encrypted ACK of \(time), to a message of \(sent)")
+            return .clock(time)
         }
         return .acknowledged
     }
