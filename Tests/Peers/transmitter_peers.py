@@ -213,7 +213,9 @@ def check_order(larmnod, folder):
     calls = calls.splitlines()
     written = next(i for i, call in enumerate(calls) if "write(" in call and "version" in call)
     descriptor = re.search(r"write\((\d+),", calls[written]).group(1)
-    synced = next(i for i, call in enumerate(calls) if i > written and re.search(rf"f(data)?sync\({descriptor}\b", call))
+    syncs = [i for i, call in enumerate(calls) if i > written and re.search(rf"f(data)?sync\({descriptor}\b", call)]
+    assert syncs, "the event was never synced:\n" + "\n".join(calls[written:])
+    synced = syncs[0]
     # Where two threads' calls overlap, the sync's end is a line of its own.
     if "unfinished" in calls[synced]:
         thread = calls[synced].split()[0]
