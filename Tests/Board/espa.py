@@ -23,13 +23,16 @@ class Panel:
     def __init__(self, line):
         self.line = line
 
-    def poll(self, seconds=5):
-        """Asks the gateway for traffic; it has none and says EOT. The panel's sign of life."""
-        self._send(EOT + b"2" + ENQ)
-        return self._reply(seconds, (EOT,))
+    def poll(self, seconds=20):
+        """Asks the gateway for traffic, again until it answers: it may just have opened the port. It has none: EOT."""
+        end, said = time.monotonic() + seconds, b""
+        while not said and time.monotonic() < end:
+            self._send(EOT + b"2" + ENQ)
+            said = self._reply(2, (EOT,))
+        return said
 
-    def select(self, seconds=10):
-        """Polls itself and selects the gateway, again until it is ready: it may just have opened the port."""
+    def select(self, seconds=20):
+        """Polls itself and selects the gateway, again until it is ready."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self._send(EOT + b"1" + ENQ)

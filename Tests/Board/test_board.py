@@ -2,7 +2,7 @@
 """The real executable on a virtual board: kernel GPIO, a UART, a network, systemd, power that goes; judged by what the
 centre hears. Cases are in cases.py and service.py.
 
-    scripts/board/run.sh [--program PATH] [--cuts N] [--seed N] [--keep] [CASE …]
+    scripts/board/run.sh [./PROGRAM] [--cuts N] [--seed N] [--keep] [CASE …]
 
 Ends with `N passed, N failed`; the exit status says the same.
 """
