@@ -15,7 +15,7 @@ import Testing
         ("#1234|NBA1F", ["BA;1F;;;"]), ("|NBA", ["BA;;;;"]), ("NBA7", ["BA;7;;;"]), ("1234|NBA7", ["BA;7;;;"]),
         ("#1234|Nri2^Hall^ti12:34:56BA3^Entree^|AInbraak", ["BA;3;ri2,ti12:34:56;Entree;"]),
         ("#1234|Nri1/BA1/BA2/ri2/FA3", ["BA;1;ri1;;", "BA;2;ri1;;", "FA;3;ri2;;"]),
-        ("#1234|NBA5/ri3", ["BA;5;ri3;;"]), ("#1234|Nri1/BA5/id7", ["BA;5;id7,ri1;;"]),
+        ("#1234|NBA4/BA5/ri3", ["BA;4;;;", "BA;5;ri3;;"]), ("#1234|Nri1/BA5/id7", ["BA;5;id7,ri1;;"]),
         ("#1234|Oda11-22-26/ti23:59:58/ri1/AT", ["AT;;da11-22-26,ri1,ti23:59:58;;"]),
         ("#1234|NBA1|NBA2", ["BA;1;;;", "BA;2;;;"]), ("#1234|Nri1/KS4*21.5CE^Frys^", ["KS;4;ri1;Frys;21.5CE"]),
         ("#1234|Eri1/KA4*-3CE", ["KA;4;ri1;;-3CE"]), ("#1234|Ewhatever", []), ("#1234|NBA5|", ["BA;5;;;"]),

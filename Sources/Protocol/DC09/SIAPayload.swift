@@ -80,8 +80,8 @@ private struct SIAPackets {
         self.isOld = isOld
     }
 
-    /// A modifier holds for the events after it. Some panels write it after the only event: then it holds for those
-    /// before it that have none of the kind.
+    /// A modifier holds for the events after it. Some panels write it behind: what no event follows holds for the last
+    /// one, where that has none of the kind.
     mutating func events() throws(FrameError) -> [SIAPayload.Event] {
         var events: [SIAPayload.Event] = []
         var modifiers: [String: String] = [:]
@@ -94,7 +94,7 @@ private struct SIAPackets {
             }
             rest = rest.dropFirst(2)
             let isEvent = name.allSatisfy(\.isUpperCase)
-            let address = isEvent ? eventAddress() : modifierAddress(name)
+            let address = isEvent ? eventAddress() : modifierAddress()
             let value = try value()
             let text = try text()
             if isEvent {
@@ -113,27 +113,26 @@ private struct SIAPackets {
             }
         }
         guard !events.isEmpty else { throw PayloadScanner.fault("an event's two capital letters", at: start) }
-        for index in events.indices { events[index].modifiers.merge(fresh) { own, _ in own } }
+        events[events.count - 1].modifiers.merge(fresh) { own, _ in own }
         return events
     }
 
     /// Hexadecimal digits, which most panels use as decimal ones, and the dashes and colons that DC-03 allows.
     private mutating func eventAddress() -> String {
-        take { $0.isDecimalDigit || (0x41...0x46).contains($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ":") }
+        take(while: Self.isAddress)
+    }
+
+    private static func isAddress(_ byte: UInt8) -> Bool {
+        byte.isDecimalDigit || (0x41...0x46).contains(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ":")
     }
 
     /// Up to where an event's two capital letters begin: `ri1BA5` is area 1 and an event, not area 1BA5.
-    private mutating func modifierAddress(_ name: ArraySlice<UInt8>) -> String {
-        let separators: [UInt8] =
-            name.elementsEqual("da".utf8) || name.elementsEqual("ti".utf8)
-            ? [UInt8(ascii: "-"), UInt8(ascii: ":")] : [UInt8(ascii: "-"), UInt8(ascii: ":"), UInt8(ascii: ".")]
+    private mutating func modifierAddress() -> String {
         var end = rest.startIndex
         while end < rest.endIndex {
             let byte = rest[end]
             let isCode = byte.isUpperCase && end + 1 < rest.endIndex && rest[end + 1].isUpperCase
-            guard !isCode, byte.isDecimalDigit || (0x41...0x46).contains(byte) || separators.contains(byte) else {
-                break
-            }
+            guard !isCode, Self.isAddress(byte) || byte == UInt8(ascii: ".") else { break }
             end += 1
         }
         defer { rest = rest[end...] }
