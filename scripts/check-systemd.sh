@@ -28,7 +28,10 @@ check() {
     fi
 }
 
-command -v systemd-analyze >/dev/null || { echo "check-systemd: systemd-analyze is missing: install systemd" >&2; exit 2; }
+command -v systemd-analyze >/dev/null || {
+    echo "check-systemd: systemd-analyze is missing: install the package systemd" >&2
+    exit 2
+}
 
 # Here larmnod is not installed, and "not executable" would hide everything else.
 unit=$work/larmnod.service

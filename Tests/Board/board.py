@@ -44,8 +44,8 @@ class Board:
             command += ["-drive", f"file=nbd+unix:///?socket={disk.path},if=virtio,format=raw,cache=writeback"]
         command += ["-kernel", kernel, "-append", append]
         self._control = self.uart = None
-        self._log = open(os.path.join(directory, "qemu.log"), "ab")
-        self._qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
+        with open(os.path.join(directory, "qemu.log"), "ab") as log:
+            self._qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             self._control = self._connect(control)
             self.uart = self._connect(uart)
@@ -70,7 +70,6 @@ class Board:
         """The power goes."""
         self._qemu.kill()
         self._qemu.wait()
-        self._log.close()
         for connection in (self._control, self.uart):
             if connection:
                 connection.close()

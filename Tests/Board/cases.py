@@ -6,7 +6,7 @@ Cases run in the order of CASES, on one board, and each owns its terminals and z
 import time
 
 import espa
-from rig import AWAY, BOUNCE, CLOSED, DOOR, FLOOD, HELD, OPEN, QUEUED, STEADY, WINDOW, Failure, count, said
+from rig import AWAY, BOUNCE, CLOSED, DEVICE, DOOR, FLOOD, HELD, OPEN, PATH, QUEUED, STEADY, WINDOW, Failure, count
 
 
 def state_after_start(rig):
@@ -51,7 +51,7 @@ def overflow(rig):
     rig.pull((FLOOD, OPEN))
     rig.centre.wait(lambda feed: alarms() == before + ["BR"], 30)
     if alarms() != before + ["BR"]:
-        raise Failure(f"the contact was released once, the centre heard {alarms()[len(before):]}")
+        raise Failure(f"the contact was released once, the centre heard {alarms()[len(before) :]}")
 
 
 def debounce(rig):
@@ -68,10 +68,10 @@ def removed_and_replaced(rig):
     """A chip pulled out while in use is a trouble; put back, a restore, and what changed meanwhile is told."""
     since = len(rig.centre.feed)
     rig.chip(False)
-    rig.expect_device("event", since)
+    rig.expect_trouble(DEVICE, "event", since)
     rig.lines[AWAY] = CLOSED
     rig.chip(True)
-    rig.expect_device("restore", since)
+    rig.expect_trouble(DEVICE, "restore", since)
     rig.expect(AWAY, "BA")
     rig.pull((AWAY, OPEN))
     rig.expect(AWAY, "BA", "BR")
@@ -123,7 +123,7 @@ def orderly_stop(rig):
 
 
 def power_cut_while_waiting(rig):
-    """The centre is away, events wait, the power goes with the panel's ACK: all arrives, once, and nothing is invented."""
+    """The centre is away, events wait, the power goes with the panel's ACK: all arrives, once, nothing is made up."""
     before = rig.zones()
     rig.centre.stop()
     rig.pull((QUEUED, CLOSED))
@@ -141,8 +141,23 @@ def power_cut_while_waiting(rig):
         rig.expect(zone, *before[zone], seconds=0)
 
 
+def troubles_end_over_a_restart(rig):
+    """What was broken when the power went, and is whole when it comes back, is told as ended: a trouble that is never
+    ended would also hide the next one."""
+    since = len(rig.centre.feed)
+    rig.centre.stop()
+    rig.chip(False)
+    time.sleep(20)  # Several polls, so that the path counts as down.
+    rig.power_cut()
+    rig.centre.start()
+    rig.power_on()
+    for of in (DEVICE, PATH):
+        rig.expect_trouble(of, "event", since)
+        rig.expect_trouble(of, "restore", since)
+
+
 def power_cuts(rig):
-    """At any moment, again and again: every call that was acknowledged arrives; a moved contact is told in its order."""
+    """At any moment, again and again: every acknowledged call arrives; a moved contact is told in its order."""
     calls = 0
     for _ in range(rig.cuts):
         heard = rig.zone(STEADY)
@@ -179,5 +194,6 @@ CASES = [
     acknowledged_when_written,
     orderly_stop,
     power_cut_while_waiting,
+    troubles_end_over_a_restart,
     power_cuts,
 ]

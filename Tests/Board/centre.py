@@ -15,15 +15,16 @@ class Centre:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self._command = [program, "receive", "--listen", f"127.0.0.1:{self.port}", "--store", f"{directory}/feed.jsonl"]
-        self._log = open(f"{directory}/centre.log", "ab")
+        self._log = f"{directory}/centre.log"
         self._process = None
         self._feed = []
         self._news = threading.Condition()
 
     def start(self):
-        self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
-        )
+        with open(self._log, "ab") as log:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         self._reader.start()
 

@@ -10,6 +10,7 @@ from disk import Disk
 
 # A contact between the line and a pulled-up supply: closed is high.
 CLOSED, OPEN = "up", "down"
+DEVICE, PATH = "gpio.cabinet", "path net"
 DOOR, WINDOW, HELD, FLOOD, BOUNCE, AWAY, QUEUED, STEADY = range(1, 9)
 AT_START = {DOOR: OPEN, WINDOW: CLOSED, HELD: CLOSED, FLOOD: OPEN, BOUNCE: OPEN, AWAY: OPEN, QUEUED: OPEN, STEADY: OPEN}
 CONTACT = {WINDOW: 'contact = "normally-closed"', BOUNCE: 'contact = "normally-open"\ndebounce = "400ms"'}
@@ -122,16 +123,17 @@ class Rig:
         if (heard := count(self.centre.feed, text)) != 1:
             raise Failure(f"expected one event with '{text}', the centre heard {heard}")
 
-    def expect_device(self, qualifier, since, seconds=60):
-        """The GPIO device's own trouble began ("event") or ended ("restore")."""
+    def expect_trouble(self, of, qualifier, since, seconds=60):
+        """A trouble of the box's own, whose text names `of`, began ("event") or ended ("restore") after the first
+        `since` events of the feed."""
 
         def about(feed):
-            return [event for event in feed[since:] if "gpio.cabinet" in (event.get("text") or "")]
+            return [event for event in feed[since:] if of in (event.get("text") or "")]
 
         self.centre.wait(lambda feed: any(e.get("qualifier") == qualifier for e in about(feed)), seconds)
         heard = about(self.centre.feed)
         if not any(event.get("qualifier") == qualifier for event in heard):
-            raise Failure(f"no {qualifier} of the device gpio.cabinet; the centre heard of it {heard}")
+            raise Failure(f"no {qualifier} of {of}; the centre heard of it {heard}")
 
     def log(self):
         """The end of the program's log, for a person to read."""

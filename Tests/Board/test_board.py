@@ -59,7 +59,7 @@ def main():
     parser.add_argument("--kernel", required=True)
     parser.add_argument("--program", required=True)
     parser.add_argument("--cuts", type=int, default=3, help="how often power_cuts cuts the power (3)")
-    parser.add_argument("--seed", type=int, help="decides when power goes and what it takes along; printed at the start")
+    parser.add_argument("--seed", type=int, help="decides when power goes and what goes with it; printed at the start")
     parser.add_argument("--keep", action="store_true", help="keep logs, disk and feed, which a failure keeps anyway")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"only these of: {', '.join(names)}")
     options = parser.parse_args()
