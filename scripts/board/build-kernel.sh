@@ -7,8 +7,7 @@
 #
 #     scripts/board/build-kernel.sh        about 10 minutes of processor time the first time, 3 GB of temporary space
 #
-# KERNEL_SOURCE    the Debian source package (linux-source-6.1)
-# XDG_CACHE_HOME   where kernels are kept ($HOME/.cache, else /var/cache, else /tmp)
+# KERNEL_SOURCE names another Debian source package than linux-source-6.1; scripts/cache.sh says where kernels are kept.
 set -euo pipefail
 export LC_ALL=C
 
@@ -42,21 +41,12 @@ source_version() {
     fi
 }
 
-# HOME is unset in some continuous-integration jobs.
-cache_directory() {
-    local place
-    for place in "${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}" /var/cache /tmp; do
-        [[ -n $place ]] && mkdir -p "$place/larmnod" 2>/dev/null && [[ -w $place/larmnod ]] && break
-    done
-    echo "$place/larmnod"
-}
-
 command -v dpkg-query >/dev/null || { say "this needs Debian 12 or later (no dpkg-query here)"; exit 1; }
 need "${to_run[@]}"
 [[ -n $(source_version) && $(source_version) != "(none)" ]] || need "$source_package"
 
 key=$( (source_version; cat "$here/kernel.config") | sha256sum | cut -c1-16)
-kernel=$(cache_directory)/kernel-$key/bzImage
+kernel=$("$here/../cache.sh")/kernel-$key/bzImage
 if [[ -s $kernel ]]; then
     say "kernel is there"
     echo "$kernel"
