@@ -6,7 +6,7 @@ set -euo pipefail
 what=${1:-test}
 
 build="libgpiod-dev libmodbus-dev libserialport-dev libsqlite3-dev libtomlplusplus-dev pkg-config"
-tests="python3 python3-venv python3-pip socat sqlite3 procps iproute2 gcc libc6-dev"
+tests="python3 python3-venv python3-pip socat sqlite3 procps iproute2 gcc libc6-dev strace faketime e2fsprogs util-linux"
 packages=$build
 [ "$what" = build ] || packages="$build $tests"
 
@@ -33,7 +33,7 @@ peers() {
 main pymodbus[serial]==3.16.1 jsonschema==4.26.0
 pysiaalarm pysiaalarm==3.2.2
 siadc09 siadc09==1.0.1
-my-dc09-spt my-dc09-spt==0.2.2
+my-dc09-spt my-dc09-spt==0.2.2 jsonschema==4.26.0
 LIST
 }
 

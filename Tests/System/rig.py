@@ -93,8 +93,8 @@ class Case:
             probe.bind((self.host, 0))
             return probe.getsockname()[1]
 
-    def start(self, name, arguments, environment=None, stdin=None):
-        return Process(self, name, arguments, environment, stdin)
+    def start(self, name, arguments, environment=None, **options):
+        return Process(self, name, arguments, environment, **options)
 
     def run(self, arguments, within=PATIENCE, **options):
         """Runs to its end; both outputs together as text."""
@@ -112,7 +112,7 @@ class Case:
         path.chmod(0o600)
         return str(path)
 
-    def tails(self, lines=25):
+    def tails(self, lines=12):
         """The ends of all logs, for a failure's report."""
         for path in self.logs:
             try:
@@ -121,19 +121,19 @@ class Case:
                 continue
             if tail:
                 yield f"--- {os.path.basename(path)} (its end)"
-                yield from (line[:400] for line in tail)
+                yield from (line[:250] for line in tail)
 
 
 class Process:
     """A process whose output goes to a log in the test's directory."""
 
-    def __init__(self, case, name, arguments, environment=None, stdin=None):
+    def __init__(self, case, name, arguments, environment=None, stdin=None, output=None):
         self.name, self.log = name, case.path(f"{name}.log")
         if self.log not in case.logs:
             case.logs.append(self.log)
         with open(self.log, "ab") as log:
             self.popen = subprocess.Popen(
-                [str(a) for a in arguments], stdin=stdin or subprocess.DEVNULL, stdout=log, stderr=log,
+                [str(a) for a in arguments], stdin=stdin or subprocess.DEVNULL, stdout=output or log, stderr=log,
                 env={**os.environ, **(environment or {})}, cwd=case.directory,
             )  # fmt: skip
         case.endings.append(self.kill)
@@ -351,7 +351,7 @@ class Receiver:
         before = self.process.text().count("Listening") if hasattr(self, "process") else 0
         self.process = self.case.start(
             self.name, [self.case.program, "receive", "--listen", self.address, "--store", self.file, *self.options],
-            stdin=subprocess.PIPE)  # fmt: skip
+            stdin=subprocess.PIPE, output=subprocess.DEVNULL)  # fmt: skip
         eventually(f"{self.name} listens", lambda: self.process.text().count("Listening") > before)
 
     def misbehave(self, words):

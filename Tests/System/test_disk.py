@@ -1,0 +1,264 @@
+"""Disks that are full, read-only or damaged (promises 1, 2 and 5)."""
+
+import os
+import time
+
+import rig
+from rig import each, eventually, expect, require
+
+
+def mounted(case, kind):
+    """A small file system for the state directory: (directory, its device for remounting)."""
+    directory = case.directory / "disk"
+    directory.mkdir()
+    if kind == "tmpfs":
+        root(case, "mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", directory)
+    else:
+        image = case.directory / "disk.img"
+        with open(image, "wb") as file:
+            file.truncate(32 << 20)
+        root(case, "mkfs.ext4", "-q", "-E", "nodiscard", image)
+        root(case, "mount", "-o", "loop", image, directory)
+    root(case, "chown", f"{os.getuid()}:{os.getgid()}", directory)
+    return directory
+
+
+def root(case, *command):
+    result = case.run([*rig.as_root(), *command])
+    if result.returncode != 0:
+        raise rig.Failed(f"{' '.join(map(str, command))} (needs root, or sudo without a password): {result.stdout}")
+
+
+def fill(directory):
+    """Takes all the room there is."""
+    with open(directory / "filler", "ab", buffering=0) as file:
+        for size in (65536, 4096, 512, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                pass
+
+
+def site(case, centre, panel, state, **settings):
+    return rig.Gateway(
+        case, rig.path("a", centre.address, timeout="1s", attempts=2), panel.table(), state=state, **settings)
+
+
+def acknowledged_texts(panel, name, count):
+    """Calls a few; the texts that heard ACK, and the other outcomes."""
+    outcomes = [(f"{name} {number:04}", panel.call(f"{name} {number:04}")[0]) for number in range(count)]
+    return [t for t, outcome in outcomes if outcome == "ACK"], {outcome for _, outcome in outcomes} - {"ACK"}
+
+
+@each("tmpfs", "ext4")
+def test_full(case, kind):
+    """a full disk: no ACK for what is not stored, nothing stored is lost, storing resumes, the trouble is told"""
+    directory = mounted(case, kind)
+    centre, panel = rig.Receiver(case), rig.Panel(case, "panel", "--poll", "0")
+    gateway = site(case, centre, panel, directory / "state").start()
+    stored, _ = acknowledged_texts(panel, "before", 10)
+    gateway.until_delivered()
+    centre.kill()  # what comes now must wait on the full disk
+
+    refusals, rounds = set(), 0
+    while not refusals and rounds < 200:
+        fill(directory)
+        rounds += 1
+        acked, refusals = acknowledged_texts(panel, f"full {rounds}", 40)
+        stored += acked
+    expect("the panel's answer when nothing can be stored", refusals, {"NAK2"})
+    eventually("the store's trouble is shown", lambda: gateway.status().get("storeTrouble"))
+    require("status tells it to people", "disk" in gateway.ask("status").stdout, gateway.ask("status").stdout)
+
+    # Cut off while the disk is full, and started on the full disk.
+    gateway.kill()
+    gateway.launch()
+    time.sleep(3)
+    gateway.kill()
+    (directory / "filler").unlink()
+    gateway.start()
+    acked, refusals = acknowledged_texts(panel, "after", 10)
+    expect("calls refused after room was made", refusals, set())
+    centre.start()
+    gateway.until_delivered()
+    expect("calls that heard ACK and did not come", sorted(set(stored + acked) - set(centre.texts())), [])
+
+
+def test_full_and_room_again(case):
+    """room is made while it runs: storing resumes by itself; the trouble and its end are events"""
+    directory = mounted(case, "tmpfs")
+    centre, panel = rig.Receiver(case), rig.Panel(case, "panel", "--poll", "0")
+    gateway = site(case, centre, panel, directory / "state").start()
+    gateway.until_delivered()
+    stored, refusals, rounds = [], set(), 0
+    while not refusals and rounds < 200:
+        fill(directory)
+        rounds += 1
+        acked, refusals = acknowledged_texts(panel, f"full {rounds}", 40)
+        stored += acked
+    require("the full disk was met", refusals, rounds)
+    (directory / "filler").unlink()
+    eventually("the panel is acknowledged again", lambda: panel.call("again")[0], lambda outcome: outcome == "ACK")
+    centre.until("the trouble", lambda e: e["sia"] == "YX" and "full" in e["text"])
+    centre.until("its end", lambda e: e["sia"] == "YZ" and "stored again" in e["text"])
+    gateway.until_delivered()
+    expect("calls that heard ACK and did not come", sorted(set([*stored, "again"]) - set(centre.texts())), [])
+    expect("the store's trouble", gateway.status().get("storeTrouble"), None)
+
+
+def test_read_only_while_running(case):
+    """the file system fails and turns read-only while it runs: no ACK, what is stored is still delivered, it is told"""
+    directory = mounted(case, "ext4")
+    centre, panel = rig.Receiver(case), rig.Panel(case, "panel", "--poll", "0")
+    gateway = site(case, centre, panel, directory / "state").start()
+    gateway.until_delivered()
+    centre.kill()
+    stored, refusals = acknowledged_texts(panel, "before", 20)
+    expect("refusals", refusals, set())
+    root(case, "mount", "-o", "remount,abort", directory)
+    acked, refusals = acknowledged_texts(panel, "read-only", 5)
+    expect("calls acknowledged though nothing can be written", acked, [])
+    expect("the panel's answer", refusals, {"NAK2"})
+    eventually("the store's trouble is shown", lambda: gateway.status().get("storeTrouble"))
+    centre.start()
+    eventually("what is stored is delivered", lambda: set(stored) - set(centre.texts()), lambda left: not left)
+    require("it still runs", gateway.process.is_running(), gateway.process.text()[-2000:])
+
+
+def test_read_only_at_start(case):
+    """a read-only state directory at the start: refused in words, and the events are there once it can be written"""
+    directory = mounted(case, "tmpfs")
+    centre, panel = rig.Receiver(case), rig.Panel(case, "panel", "--poll", "0")
+    gateway = site(case, centre, panel, directory / "state").start()
+    gateway.until_delivered()
+    centre.kill()
+    stored, _ = acknowledged_texts(panel, "before", 5)
+    gateway.kill()
+    root(case, "mount", "-o", "remount,ro", directory)
+    gateway.launch()
+    eventually("larmnod run ends", lambda: not gateway.process.is_running())
+    require("with a failure", gateway.process.popen.returncode == 1, gateway.process.popen.returncode)
+    last = gateway.process.text().splitlines()[-1]
+    require("it says where and what to do", str(directory) in last and "read-write" in last, last)
+    root(case, "mount", "-o", "remount,rw", directory)
+    gateway.start()
+    centre.start()
+    gateway.until_delivered()
+    expect("calls that heard ACK and did not come", sorted(set(stored) - set(centre.texts())), [])
+
+
+def overwrite(file, offset, data):
+    with open(file, "r+b") as target:
+        target.seek(offset)
+        target.write(data)
+
+
+def damage_told(event):
+    return event["sia"] == "YF"
+
+
+DAMAGES = {  # what is done to the file, and how many of 300 events must survive
+    "header": (lambda file, size, case: overwrite(file, 0, case.random.randbytes(100)), 0),
+    "middle": (lambda file, size, case: overwrite(file, size // 2 & ~4095, case.random.randbytes(8192)), 150),
+    "scattered": (lambda file, size, case: [
+        overwrite(file, case.random.randrange(8192, size - 64), case.random.randbytes(64)) for _ in range(3)], 50),
+    "truncated": (lambda file, size, case: os.truncate(file, size // 2 & ~4095), 50),
+    "zeros": (lambda file, size, case: overwrite(file, 0, bytes(size)), 0),
+    "empty": (lambda file, size, case: os.truncate(file, 0), 0),
+}  # fmt: skip
+
+
+@each(*DAMAGES)
+def test_damaged(case, damage):
+    """a damaged store is set aside: what can be read is kept and sent, new events flow, the damage is told"""
+    spoil, least = DAMAGES[damage]
+    centre, panel = rig.Receiver(case), rig.Panel(case, "panel", "--poll", "0")
+    gateway = site(case, centre, panel, None).start()
+    gateway.until_delivered()
+    centre.kill()
+    stored, _ = acknowledged_texts(panel, "before", 300)
+    gateway.stop()
+    expect("calls that heard ACK", len(stored), 300)
+    for file in gateway.state.glob("outbox.db-*"):
+        file.unlink()  # all of it is in the file itself, after a clean stop
+    file = gateway.state / "outbox.db"
+    spoil(file, file.stat().st_size, case)
+    gateway.start()
+    panel.must("new")
+    centre.start()
+    told = centre.until("the damage", damage_told)
+    require("it says so in words", "damaged" in (told["text"] or ""), told["text"])
+    centre.until_text("new")
+    gateway.until_delivered()
+    kept = set(stored) & set(centre.texts())
+    require(f"at least {least} of 300 events survive", len(kept) >= least, f"{len(kept)}; {told['text']}")
+    aside = [f.name for f in gateway.state.glob("outbox.db.damaged-*")]
+    require("the damaged file is kept beside", aside, sorted(os.listdir(gateway.state)))
+    before = len(list(filter(damage_told, centre.feed())))
+    gateway.stop()
+    gateway.start()
+    panel.must("newer")
+    centre.until_text("newer")
+    expect("the damage told again after a restart", len(list(filter(damage_told, centre.feed()))) - before, 0)
+    print(f"{len(kept)} of 300 kept")
+
+
+@each("middle", "header", "end", "truncated")
+def test_damaged_log(case, damage):
+    """a damaged write-ahead log: what is readable is sent in order, new events flow, the loss is told where it shows"""
+    centre, panel = rig.Receiver(case), rig.Panel(case, "panel", "--poll", "0")
+    gateway = site(case, centre, panel, None).start()
+    gateway.until_delivered()
+    centre.kill()
+    stored, _ = acknowledged_texts(panel, "before", 100)
+    gateway.kill()
+    log = gateway.state / "outbox.db-wal"
+    size = log.stat().st_size
+    require("the events are in the write-ahead log", size > 100_000, size)
+    if damage == "truncated":
+        os.truncate(log, size // 2)
+    else:
+        overwrite(log, {"middle": size // 2, "header": 0, "end": size - 3000}[damage], case.random.randbytes(64))
+    gateway.start()
+    panel.must("new")
+    centre.start()
+    centre.until_text("new")
+    gateway.until_delivered()
+    texts = [t for t in centre.texts() if t and t.startswith("before")]
+    expect("the order of what is left", texts, sorted(texts))
+    if damage != "header":
+        require("the undamaged half is there", len(set(texts)) >= 40, len(set(texts)))
+    if damage in ("header", "middle"):  # a log that ends early is what a power cut leaves: nothing shows
+        eventually("the loss is told", lambda: list(filter(damage_told, centre.feed())), within=20)
+    print(f"{len(set(texts))} of {len(stored)} kept")
+
+
+def test_damaged_while_running(case):
+    """the store is damaged under the running program: it goes on; what cannot be read any more is told"""
+    centre, panel = rig.Receiver(case), rig.Panel(case, "panel", "--poll", "0")
+    gateway = site(case, centre, panel, None).start()
+    gateway.until_delivered()
+    acknowledged_texts(panel, "before", 600)  # enough that the log is copied into the file
+    gateway.until_delivered()
+    centre.kill()
+    waiting, _ = acknowledged_texts(panel, "waiting", 50)
+    for name in ("outbox.db", "outbox.db-wal"):
+        file = gateway.state / name
+        overwrite(file, 0, case.random.randbytes(file.stat().st_size))
+    calls = 0
+
+    def call():
+        nonlocal calls
+        calls += 1
+        return panel.call(f"new {calls}")[0]
+
+    eventually("the panel is acknowledged again", call, lambda outcome: outcome == "ACK")
+    text = f"new {calls}"
+    centre.start()
+    centre.until_text(text)
+    gateway.until_delivered()
+    if set(waiting) - set(centre.texts()):
+        eventually("the loss is told", lambda: [
+            e for e in centre.feed() if damage_told(e) or "cannot be read" in (e["text"] or "")])  # fmt: skip
+    require("it still runs", gateway.process.is_running(), gateway.process.text()[-2000:])
