@@ -31,8 +31,10 @@ lint: # The sources are formatted, and generated files are fresh
 
 unit: # The Swift tests
 	@scripts/setup.sh test
+	Tests/Standins/libgpiod/build.sh .build-standin
+	mkdir -p .build-standin/board && : > .build-standin/board/board
 	swift build --build-tests
-	swift test --skip-build
+	LD_LIBRARY_PATH=$(CURDIR)/.build-standin LARMNOD_FAKE_GPIO=$(CURDIR)/.build-standin/board swift test --skip-build
 
 system: build # The real executable against independent peers, crashes, hostile receivers, full disks
 	@scripts/setup.sh test
@@ -47,9 +49,9 @@ bench: build ## Measure speed and size beside their floors
 	@scripts/setup.sh test
 	scripts/bench $(PROGRAM)
 
-fuzz: ## Fuzz the DC-09 parser and decryptor for ten minutes (SECONDS=600)
+fuzz: ## Fuzz the DC-09 parser and decryptor for ten minutes (DURATION=600)
 	@scripts/setup.sh test
-	scripts/fuzz.sh $(or $(SECONDS_),600)
+	scripts/fuzz.sh $(or $(DURATION),600)
 
 format: ## Format all Swift sources
 	swift format --in-place --recursive --parallel Sources Tests Package.swift

@@ -17,7 +17,9 @@ public final class Gateway: Service {
         self.site = site
         let clock = SystemClock(isTrusted: site.clockIsTrusted)
         self.clock = clock
-        outbox = try Outbox(directory: site.stateDirectory, limits: site.limits, clock: { clock.now() })
+        outbox = try Outbox(
+            directory: site.stateDirectory, emergency: site.runtimeDirectory, limits: site.limits,
+            clock: { clock.now() })
     }
 
     /// Runs until a graceful shutdown is asked for.

@@ -13,7 +13,11 @@ struct Discard: ParsableCommand {
         try daemon.ask(ControlRequest(.discard, event: event, why: why)) { connection in
             guard let line = try connection.line() else { throw ControlRefusal("larmnod hung up without an answer") }
             let result = try ControlConnection.decode(DiscardResult.self, line)
-            if daemon.json { printLine(line) } else { printLine("Event \(result.discarded) discarded by \(result.by).") }
+            if daemon.json {
+                printLine(line)
+            } else {
+                printLine("Event \(result.discarded) discarded by \(result.by).")
+            }
         }
     }
 }

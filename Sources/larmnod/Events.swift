@@ -19,7 +19,9 @@ struct Events: ParsableCommand {
             var any = false
             while let line = try connection.line() {
                 any = true
-                if daemon.json { printLine(line) } else {
+                if daemon.json {
+                    printLine(line)
+                } else {
                     for line in Self.words(try ControlConnection.decode(EventLife.self, line)) { printLine(line) }
                 }
             }

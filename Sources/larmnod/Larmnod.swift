@@ -6,7 +6,8 @@ import Gateway
 struct Larmnod: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "larmnod",
-        abstract: "An alarm transmitter: hears a site's devices, keeps every event on disk, reports to the alarm centre.",
+        abstract:
+            "An alarm transmitter: hears a site's devices, keeps every event on disk, reports to the alarm centre.",
         version: Version.current,
         subcommands: [Run.self, Check.self, Status.self, Events.self, Test.self, Discard.self, Receive.self])
 }

@@ -62,7 +62,8 @@ struct LogLines: LogHandler {
         if Self.underSystemd {
             printError("<\(word.0)>\(label): \(event.message)")
         } else {
-            printError("\(StatusScreen.utc(nowInMilliseconds(), withMilliseconds: true)) \(word.1) \(label): \(event.message)")
+            printError(
+                "\(StatusScreen.utc(nowInMilliseconds(), withMilliseconds: true)) \(word.1) \(label): \(event.message)")
         }
     }
 }

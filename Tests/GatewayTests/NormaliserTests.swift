@@ -26,7 +26,8 @@ struct NormaliserTests {
         ]
         return Normaliser(
             Device(
-                name: "gpio.c", driver: NoDriver(), points: points, account: "4711", partition: 9, waitForReceiver: nil))
+                name: "gpio.c", driver: NoDriver(), points: points, account: "4711", partition: 9, waitForReceiver: nil)
+        )
     }
 
     private func events(

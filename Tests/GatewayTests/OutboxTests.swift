@@ -214,7 +214,8 @@ struct OutboxTests {
         #expect(texts.contains("event 0") && texts.contains("event 399"))
     }
 
-    @Test("A file cut short, at any length, neither stops the start nor the events", arguments: [0, 1, 100, 5000, 40_000])
+    @Test(
+        "A file cut short, at any length, neither stops the start nor the events", arguments: [0, 1, 100, 5000, 40_000])
     func truncated(length: Int) throws {
         let file = try filled(400)
         try Data(contentsOf: URL(fileURLWithPath: file)).prefix(length).write(to: URL(fileURLWithPath: file))
@@ -243,5 +244,56 @@ struct OutboxTests {
         try database.execute("PRAGMA user_version = 99")
         let error = #expect(throws: OutboxError.self) { try open() }
         #expect(error?.description.contains("newer larmnod") == true)
+    }
+}
+
+@Suite("A damaged write-ahead log is noticed, which SQLite alone would not tell")
+struct WriteAheadLogTests {
+    let scratch = Scratch()
+    let clock = TestClock()
+
+    /// 100 events in the log of a store that was cut off.
+    private func cutOff() throws -> String {
+        let clock = clock
+        let outbox = try Outbox(directory: scratch.path + "/state", clock: { clock.now })
+        for number in 0..<100 { try outbox.append([NewEvent(sample("p", text: "event \(number)"))]) }
+        outbox.directory.unlock()
+        // As the files lie there now; closing the connection would tidy them up.
+        let copy = scratch.path + "/copy"
+        try FileManager.default.copyItem(atPath: scratch.path + "/state", toPath: copy)
+        return copy
+    }
+
+    private func overwrite(_ file: String, at offset: Int, _ count: Int) throws {
+        let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
+        try handle.seek(toOffset: UInt64(offset))
+        try handle.write(contentsOf: Data(repeating: 0x5A, count: count))
+        try handle.close()
+    }
+
+    @Test("Sound as it lies there", arguments: [0, 1, 700])
+    func sound(cut: Int) throws {
+        let file = try cutOff() + "/outbox.db-wal"
+        if cut > 0 {
+            let size = try #require(try FileManager.default.attributesOfItem(atPath: file)[.size] as? Int)
+            try overwrite(file, at: size - cut, cut)  // a torn last transaction
+        }
+        #expect(WriteAheadLog(file)?.isDamaged == false)
+    }
+
+    @Test("Damage in the header or further in is told, and what lies behind it is kept", arguments: [0, 8, 40, 60_000])
+    func damaged(offset: Int) throws {
+        let copy = try cutOff()
+        try overwrite(copy + "/outbox.db-wal", at: offset, 20)
+        #expect(WriteAheadLog(copy + "/outbox.db-wal")?.isDamaged == true)
+        let clock = clock
+        let outbox = try Outbox(directory: copy, clock: { clock.now })
+        guard case .damaged(let kept, _, _)? = outbox.takeNotices().first else {
+            Issue.record("not told")
+            return
+        }
+        #expect(kept == outbox.waitingCount)
+        #expect(kept >= 99)
+        #expect(outbox.latest(1000).contains { $0.event.text == "event 99" })
     }
 }

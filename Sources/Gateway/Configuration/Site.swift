@@ -22,6 +22,11 @@ public struct Site: Sendable {
     /// What is allowed but worth a person's look: no device, no key, a receiver that no path leads to.
     public var notices: [Problem] = []
 
+    /// Where the control socket lies: a directory in memory, as systemd gives one (RuntimeDirectory).
+    var runtimeDirectory: String {
+        "/" + controlSocket.split(separator: "/").dropLast().joined(separator: "/")
+    }
+
     /// The configured points of all devices, by their full name.
     public var points: [Point] { devices.flatMap(\.points) }
 }

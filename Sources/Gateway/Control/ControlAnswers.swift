@@ -21,7 +21,8 @@ extension ControlServer {
     private func describe(_ host: DeviceHost) -> SiteStatus.Device {
         let why = host.trouble
         return SiteStatus.Device(
-            name: host.device.name, state: why != nil ? "lost" : host.hasAnswered ? "answers" : "not heard yet", why: why,
+            name: host.device.name, state: why != nil ? "lost" : host.hasAnswered ? "answers" : "not heard yet",
+            why: why,
             points: host.device.points.count)
     }
 

@@ -22,7 +22,8 @@ public final class ControlConnection {
             let hint =
                 switch number {
                 case EACCES: "you may not ask this larmnod: use sudo, or join the group that site.operators names"
-                case ENOENT, ECONNREFUSED: "no larmnod runs here (systemctl status larmnod), or its socket is elsewhere: --socket"
+                case ENOENT, ECONNREFUSED:
+                    "no larmnod runs here (systemctl status larmnod), or its socket is elsewhere: --socket"
                 default: systemWords(number)
                 }
             throw ControlRefusal("\(path): \(hint)")
@@ -61,7 +62,8 @@ public final class ControlConnection {
         return try Self.decode(type, line)
     }
 
-    public static func decode<Answer: Decodable>(_ type: Answer.Type, _ line: [UInt8]) throws(ControlRefusal) -> Answer {
+    public static func decode<Answer: Decodable>(_ type: Answer.Type, _ line: [UInt8]) throws(ControlRefusal) -> Answer
+    {
         do { return try JSONDecoder().decode(type, from: Data(line)) } catch {
             throw ControlRefusal("larmnod answers in another version's words: are command and daemon the same version?")
         }

@@ -55,7 +55,8 @@ final class ControlServer: Sendable {
             let words = systemWords()
             close(descriptor)
             throw ControlRefusal(
-                "control socket \(path): \(words). Give its directory to the user that runs larmnod, or set site.control.")
+                "control socket \(path): \(words). Give its directory to the user that runs larmnod, or set site.control."
+            )
         }
         chmod(path, site.operators == nil ? 0o600 : 0o660)
         if let group = site.operators {

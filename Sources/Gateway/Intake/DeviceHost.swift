@@ -22,6 +22,8 @@ final class DeviceHost: Host {
         var heard: Set<String> = []
         var answersSince: ContinuousClock.Instant?
         var isLost = false
+        /// A trouble may stand since before the daemon started: its end is told with the first answer.
+        var mayStandSinceBefore = true
         var why: String?
         /// The trouble could not be stored yet.
         var owesTrouble = false
@@ -61,7 +63,9 @@ final class DeviceHost: Host {
         if let limit = device.waitForReceiver, !ids.isEmpty {
             // The event is on disk either way; the panel hears of it at the latest when its own patience ends.
             if !intake.outbox.waitUntilAcknowledged(ids, atMost: limit) {
-                log(.warning, "not acknowledged by the centre within \(limit.described); it is on disk and will be sent")
+                log(
+                    .warning, "not acknowledged by the centre within \(limit.described); it is on disk and will be sent"
+                )
             }
             showLife()
         }
@@ -71,7 +75,8 @@ final class DeviceHost: Host {
         showLife()
         let owes = state.withLock { state -> Bool in
             if state.answersSince == nil { state.answersSince = .now }
-            guard state.isLost else { return false }
+            guard state.isLost || state.mayStandSinceBefore else { return false }
+            state.mayStandSinceBefore = false
             state.isLost = false
             state.why = nil
             return true
@@ -85,7 +90,9 @@ final class DeviceHost: Host {
             showLife()
             if stopping.isSet { return .stop }
             settleDebts()
-            let left = deadline.map { min(max(.zero, ContinuousClock.now.duration(to: $0)), Self.longestWait) } ?? Self.longestWait
+            let left =
+                deadline.map { min(max(.zero, ContinuousClock.now.duration(to: $0)), Self.longestWait) }
+                ?? Self.longestWait
             // Rounded up: a wait that ends a hair early would make a driver spin.
             let timeout = Int32((left + .microseconds(999)).milliseconds)
             let count = poll(&polled, nfds_t(polled.count), timeout)

@@ -44,6 +44,10 @@ final class Housekeeping: Sendable {
     func live() {
         var hung: String?
         var knownAt = intake.clock().uptime
+        // Troubles that stood when the daemon was cut off, and have ended meanwhile.
+        let summary = intake.outbox.summary()
+        if summary.trouble == nil { report(.outbox(.canWriteAgain), quietly: true) }
+        if !summary.isFilling { report(.outbox(.drained), quietly: true) }
         while !stopping.isSet {
             let now = intake.clock()
             if now.clock == .known { knownAt = now.uptime }
@@ -83,7 +87,9 @@ final class Housekeeping: Sendable {
     }
 
     private func whoHangs(_ now: Moment) -> String? {
-        if let device = devices.first(where: { $0.silence(at: now) > Self.longestSilence }) { return device.device.name }
+        if let device = devices.first(where: { $0.silence(at: now) > Self.longestSilence }) {
+            return device.device.name
+        }
         return uplinkSign.silence(at: now) > Self.longestSilence ? "the uplink" : nil
     }
 }

@@ -53,7 +53,8 @@ struct Normaliser: Sendable {
             guard active != (known.state ?? false) else { return nil }
             // The first reading of all is no news unless somebody ought to know of it.
             let late = known.isFirstReading && known.state != nil
-            return say(signal, name, began: active, state: active, note: late ? "changed while not watched" : nil, known)
+            return say(
+                signal, name, began: active, state: active, note: late ? "changed while not watched" : nil, known)
         case .call: return say(signal, name, began: true, state: nil, note: nil, known)
         case .cleared: return say(signal, name, began: false, state: nil, note: nil, known)
         case .fault(let why):

@@ -1,5 +1,6 @@
 import AlarmProtocol
 import Dispatch
+import Glibc
 import Synchronization
 
 /// Events not yet acknowledged, on disk, and behind them the site's log. The only hand-over between the synchronous half
@@ -9,13 +10,19 @@ import Synchronization
 /// - `writer`: the file. Held during a sync. What arrives meanwhile collects in `arrivals` and shares the next sync.
 /// - `queue`: what waits, in memory. Held for microseconds; the uplink never waits for the disk.
 /// - `reader`: a second connection, for reading one event at a time beside a running sync.
+///
+/// Where the disk takes nothing any more (full, read-only, failing), events go through a store in memory instead, so that
+/// alarms and the disk's own trouble still reach the centre. Such an event counts as taken only when a receiver has
+/// acknowledged it: `append` waits for that, and withdraws it and throws where it does not come (promise 1 in spirit).
 public final class Outbox: Sendable {
     public let limits: Limits
     let directory: StateDirectory
     private let clock: @Sendable () -> Moment
     private let arrivals = Mutex<[Batch]>([])
     private let writer: Mutex<Writer>
-    private let reader: Mutex<Database?>
+    private let reader: Mutex<Readers>
+    /// Where the store in memory lies: a file in a directory that is lost at a power cut.
+    private let emergencyFile: String?
     private let queue: Mutex<Queue>
 
     private struct Writer {
@@ -24,8 +31,17 @@ public final class Outbox: Sendable {
         var rows: Int64?
         var sinceSnapshot = 0
         var sinceCheckpoint = 0
-        /// Why nothing could be stored the last time, until something could.
+        /// Why the disk takes nothing, until it does again.
         var trouble: OutboxError?
+        /// The first identifier that lies in memory; nil while the disk works.
+        var volatileFrom: Int64?
+        /// When the disk was last tried, in milliseconds of uptime.
+        var triedDisk: Int64 = 0
+    }
+
+    private struct Readers {
+        var disk: Database?
+        var emergency: Database?
     }
 
     private struct Queue {
@@ -36,6 +52,8 @@ public final class Outbox: Sendable {
         var notices: [Notice] = []
         var parked = 0
         var fillingReported = false
+        /// A read has met damage: the next `keepHouse` sets the file aside.
+        var metDamage = false
 
         /// - Returns: whom to tell that all they waited for is acknowledged.
         mutating func noteEnded(_ mark: Mark) -> [DispatchSemaphore] {
@@ -58,7 +76,8 @@ public final class Outbox: Sendable {
     /// One `append`, waiting for its group's sync.
     private final class Batch: Sendable {
         let events: [NewEvent]
-        let result = Mutex<Result<[Int64], OutboxError>?>(nil)
+        /// The identifiers; and why they lie in memory only, where they do.
+        let result = Mutex<Result<([Int64], OutboxError?), OutboxError>?>(nil)
         init(_ events: [NewEvent]) { self.events = events }
     }
 
@@ -74,18 +93,38 @@ public final class Outbox: Sendable {
 
     /// Opens the outbox in a directory, or makes one; sets a damaged one aside and keeps what can be read.
     /// - Throws: `OutboxError`: another process owns it; the directory cannot be used.
-    public init(directory path: String, limits: Limits = Limits(), clock: @escaping @Sendable () -> Moment) throws {
+    /// - Parameter emergency: a directory in memory (tmpfs), for when the disk takes nothing; nil for none.
+    public init(
+        directory path: String, emergency: String? = nil, limits: Limits = Limits(),
+        clock: @escaping @Sendable () -> Moment
+    ) throws {
         self.limits = limits
         self.clock = clock
-        directory = try StateDirectory(path)
-        let opened = try Salvage.open(directory, boot: Self.bootNumber(), now: clock().utc)
+        directory = try StateDirectory(path, orLockIn: emergency)
+        emergencyFile = emergency.map { $0 + "/outbox-in-memory.db" }
+        if let emergencyFile { Salvage.remove(emergencyFile) }
+        let opened: Salvage.Opened
+        var trouble: OutboxError?
+        do {
+            opened = try Salvage.open(directory, boot: Self.bootNumber(), now: clock().utc)
+        } catch let error as OutboxError where error.kind == .cannotWrite || error.kind == .full {
+            guard let emergencyFile else { throw error }
+            opened = try Salvage.openCopy(of: directory, at: emergencyFile, boot: Self.bootNumber())
+            trouble = error
+        }
         var first = Queue()
         for entry in opened.waiting { first.waiting.add(entry.id, point: entry.point, urgency: entry.urgency) }
         first.parked = Int((try? opened.store.database.number("SELECT count(*) FROM event WHERE state = 2")) ?? 0)
         first.notices = opened.notice.map { [$0] } ?? []
+        if let trouble { first.notices.append(.cannotWrite(trouble.description)) }
         queue = Mutex(first)
-        reader = Mutex(try? Database(directory.file, .readOnly))
-        writer = Mutex(Writer(store: opened.store))
+        reader = Mutex(Readers())
+        var writer = Writer(store: opened.store)
+        if let trouble {
+            writer.trouble = trouble
+            writer.volatileFrom = opened.store.nextID
+        }
+        self.writer = Mutex(writer)
         directory.makeBallast()
     }
 
@@ -122,10 +161,25 @@ public final class Outbox: Sendable {
             }
             commit(group, &writer)
         }
-        return try batch.result.withLock { result throws(OutboxError) in
-            guard let result else { throw OutboxError(kind: .cannotWrite, description: "\(directory.file): not stored") }
+        let (ids, onlyInMemory) = try batch.result.withLock { result throws(OutboxError) in
+            guard let result else {
+                throw OutboxError(kind: .cannotWrite, description: "\(directory.file): not stored")
+            }
             return try result.get()
         }
+        if let why = onlyInMemory { try awaitReceiver(ids, why) }
+        return ids
+    }
+
+    /// How long an event that lies only in memory waits for a receiver's ACK before it is given back.
+    private static let memoryPatience = Duration.seconds(5)
+
+    private func awaitReceiver(_ ids: [Int64], _ why: OutboxError) throws(OutboxError) {
+        guard !waitUntilAcknowledged(ids, atMost: Self.memoryPatience) else { return }
+        queue.withLock { queue in for id in ids { queue.waiting.remove(id) } }
+        throw OutboxError(
+            kind: why.kind,
+            description: "\(why.description); and no receiver acknowledged it within \(Self.memoryPatience.described)")
     }
 
     private func admit(_ events: [NewEvent]) throws(OutboxError) {
@@ -144,10 +198,10 @@ public final class Outbox: Sendable {
 
     private func commit(_ group: [Batch], _ writer: inout Writer) {
         let events = group.flatMap(\.events)
-        let marks = takeMarks(limit: 64)
+        let marks = takeMarks(limit: 64, writer.volatileFrom)
         do {
             let ids = try store(events, marks, &writer)
-            settle(group, ids)
+            settle(group, ids, writer.volatileFrom == nil ? nil : writer.trouble)
             let wake = queue.withLock { queue in
                 for (id, new) in zip(ids, events) {
                     queue.waiting.add(
@@ -156,47 +210,77 @@ public final class Outbox: Sendable {
                 noteFilling(&queue)
                 return queue.onStored
             }
-            if writer.trouble != nil {
-                writer.trouble = nil
-                notice(.canWriteAgain)
-            }
             wake?()
         } catch {
             queue.withLock { $0.marks.insert(contentsOf: marks, at: 0) }
-            if writer.trouble == nil { notice(.cannotWrite(error.description)) }
-            writer.trouble = error
             for batch in group { batch.result.withLock { $0 = .failure(error) } }
         }
     }
 
-    private func settle(_ group: [Batch], _ ids: [Int64]) {
+    private func settle(_ group: [Batch], _ ids: [Int64], _ onlyInMemory: OutboxError?) {
         var next = 0
         for batch in group {
             let own = Array(ids[next..<next + batch.events.count])
             next += batch.events.count
-            batch.result.withLock { $0 = .success(own) }
+            batch.result.withLock { $0 = .success((own, onlyInMemory)) }
         }
     }
 
-    /// One commit, with the two mends that need nobody: room made on a full disk, a damaged file set aside.
+    /// One commit, with the mends that need nobody: room made on a full disk, a damaged file set aside, memory used
+    /// where the disk refuses.
     private func store(
         _ events: [NewEvent], _ marks: [Mark], _ writer: inout Writer
     ) throws(OutboxError) -> [Int64] {
-        if writer.store.isUnsafe { writer.store.restoreFullSynchronisation() }
-        guard !writer.store.isUnsafe else {
-            throw OutboxError(kind: .unsafe, description: "\(directory.file): full synchronisation cannot be switched on")
-        }
-        do {
+        do throws(DatabaseError) {
             let ids = try attempt(events, marks, &writer)
             writer.sinceSnapshot += events.count
             writer.sinceCheckpoint += events.count
             if let rows = writer.rows { writer.rows = rows + Int64(events.count) }
             return ids
         } catch {
-            throw OutboxError(
+            let refusal = OutboxError(
                 kind: error.isFull ? .full : error.isDamage ? .damaged : .cannotWrite,
                 description: "the event could not be stored: \(error.description)")
+            guard writer.volatileFrom == nil, goIntoMemory(&writer, refusal) else { throw refusal }
+            queue.withLock { $0.marks.insert(contentsOf: marks, at: 0) }
+            do { return try writer.store.commit(events, marks: [], now: clock().utc) } catch { throw refusal }
         }
+    }
+
+    /// The disk refuses: from now on a store in memory takes the events. - Returns: false where there is none.
+    private func goIntoMemory(_ writer: inout Writer, _ why: OutboxError) -> Bool {
+        guard let emergencyFile else { return false }
+        Salvage.remove(emergencyFile)
+        let next = writer.store.nextID
+        guard let store = try? Store(file: emergencyFile, boot: writer.store.boot, firstID: next) else { return false }
+        store.adoptStates(of: writer.store)
+        writer.volatileFrom = next
+        writer.triedDisk = clock().uptime
+        writer.trouble = why
+        writer.store = store
+        notice(.cannotWrite(why.description))
+        return true
+    }
+
+    /// Tries the disk again, now and then. What lies in memory has been acknowledged or given back, so nothing moves.
+    private func returnToDisk(_ writer: inout Writer) {
+        guard let from = writer.volatileFrom, clock().uptime - writer.triedDisk >= 5000 else { return }
+        writer.triedDisk = clock().uptime
+        guard directory.isWritable, let store = try? Store(file: directory.file, boot: writer.store.boot) else {
+            return
+        }
+        store.skip(to: writer.store.nextID)
+        store.adoptStates(of: writer.store)
+        let marks = queue.withLock { $0.marks.filter { $0.id < from } }
+        // A commit that is synced is the proof that the disk takes events again.
+        guard (try? store.commit([], marks: marks, now: clock().utc)) != nil else { return }
+        queue.withLock { queue in queue.marks.removeAll { $0.id < from } }
+        writer.store = store
+        writer.volatileFrom = nil
+        writer.trouble = nil
+        writer.rows = nil
+        directory.takeLock()
+        notice(.canWriteAgain)
     }
 
     private func attempt(
@@ -205,11 +289,11 @@ public final class Outbox: Sendable {
         let now = clock().utc
         do {
             return try writer.store.commit(events, marks: marks, now: now)
-        } catch where error.isFull {
+        } catch  where error.isFull {
             directory.releaseBallast()
             _ = try? writer.store.trim(after: &writer.trimCursor)
             return try writer.store.commit(events, marks: marks, now: now)
-        } catch where error.isDamage {
+        } catch  where error.isDamage {
             try replaceDamaged(&writer)
             return try writer.store.commit(events, marks: [], now: now)
         }
@@ -217,7 +301,7 @@ public final class Outbox: Sendable {
 
     /// The file turned out to be damaged while in use.
     private func replaceDamaged(_ writer: inout Writer) throws(DatabaseError) {
-        reader.withLock { $0 = nil }
+        reader.withLock { $0.disk = nil }
         let lastID = writer.store.nextID - 1
         do {
             let opened = try Salvage.setAsideAndKeep(
@@ -233,7 +317,6 @@ public final class Outbox: Sendable {
         } catch {
             throw DatabaseError(code: 0, description: "\(error)")
         }
-        reader.withLock { $0 = try? Database(directory.file, .readOnly) }
     }
 
     // MARK: Out. Called by the uplink: never blocks on a sync.
@@ -250,8 +333,14 @@ public final class Outbox: Sendable {
     /// Not delivered this time.
     func release(_ id: Int64) { queue.withLock { $0.waiting.release(id) } }
 
-    /// Reads one event. Nil when it cannot be read: the file is damaged there.
-    public func event(_ id: Int64) -> StoredEvent? { events("WHERE id = ?", [.integer(id)]).first }
+    /// Reads one event; nil when there is no such event, or it cannot be read.
+    public func event(_ id: Int64) -> StoredEvent? { try? read(id) }
+
+    /// Reads one event for sending. - Returns: nil when there is no such event.
+    /// - Throws: when it cannot be read now. Damage is seen to by the next `keepHouse`.
+    func read(_ id: Int64) throws(DatabaseError) -> StoredEvent? {
+        try events("WHERE id = ?", [.integer(id)]).first
+    }
 
     /// A receiver said ACK.
     func acknowledge(_ id: Int64, sent: Int64, path: String, tries: Int) {
@@ -313,6 +402,8 @@ public final class Outbox: Sendable {
         public var mostUrgent: Urgency?
         public var oldest: Int64?
         public var parked = 0
+        /// More than a quarter of the room is taken.
+        public var isFilling = false
         public var trouble: String?
     }
 
@@ -320,7 +411,7 @@ public final class Outbox: Sendable {
         var summary = queue.withLock { queue in
             Summary(
                 waiting: queue.waiting.count, mostUrgent: queue.waiting.mostUrgent, oldest: queue.waiting.oldest,
-                parked: queue.parked)
+                parked: queue.parked, isFilling: queue.waiting.count * 4 >= limits.waitingEvents)
         }
         summary.trouble = writer.withLock { $0.trouble?.description }
         return summary
@@ -332,32 +423,49 @@ public final class Outbox: Sendable {
     /// Events after an identifier, oldest first; those whose outcome is not written yet are shown with it.
     public func list(after id: Int64, limit: Int, unsentOnly: Bool = false) -> [StoredEvent] {
         let filter = unsentOnly ? "AND state IN (0, 2)" : ""
-        return events("WHERE id > ? \(filter) ORDER BY id LIMIT ?", [.integer(id), .integer(Int64(limit))])
-            .filter { !unsentOnly || $0.state == .waiting || $0.state == .parked }
+        let found = try? events("WHERE id > ? \(filter) ORDER BY id LIMIT ?", [.integer(id), .integer(Int64(limit))])
+        return (found ?? []).filter { !unsentOnly || $0.state == .waiting || $0.state == .parked }
     }
 
     /// The newest events, oldest of them first.
     public func latest(_ limit: Int, unsentOnly: Bool = false) -> [StoredEvent] {
         let filter = unsentOnly ? "WHERE state IN (0, 2)" : ""
-        return events("\(filter) ORDER BY id DESC LIMIT ?", [.integer(Int64(limit))]).reversed()
-            .filter { !unsentOnly || $0.state == .waiting || $0.state == .parked }
+        let found = try? events("\(filter) ORDER BY id DESC LIMIT ?", [.integer(Int64(limit))])
+        return (found ?? []).reversed().filter { !unsentOnly || $0.state == .waiting || $0.state == .parked }
     }
 
-    private func events(_ condition: String, _ values: [Database.Value]) -> [StoredEvent] {
+    private func events(_ condition: String, _ values: [Database.Value]) throws(DatabaseError) -> [StoredEvent] {
         let pending = queue.withLock { queue in
             Dictionary(queue.marks.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
         }
-        return reader.withLock { reader in
-            if reader == nil { reader = try? Database(directory.file, .readOnly) }
-            var events: [StoredEvent] = []
-            do {
-                try reader?.run("SELECT \(Store.columns) FROM event \(condition)", values) { row in
-                    if let event = Store.event(row) { events.append(event) }
-                    return true
-                }
-            } catch { reader = nil }
-            return events.map { event in pending[event.id].map { event.with($0) } ?? event }
+        let found = try reader.withLock { (readers: inout Readers) throws(DatabaseError) -> [StoredEvent] in
+            var events = try read(directory.file, &readers.disk, condition, values)
+            if let emergencyFile, access(emergencyFile, F_OK) == 0 {
+                let known = Set(events.map(\.id))
+                let more = (try? read(emergencyFile, &readers.emergency, condition, values)) ?? []
+                events += more.filter { !known.contains($0.id) }
+            }
+            return events
         }
+        return found.map { event in pending[event.id].map { event.with($0) } ?? event }
+    }
+
+    private func read(
+        _ file: String, _ database: inout Database?, _ condition: String, _ values: [Database.Value]
+    ) throws(DatabaseError) -> [StoredEvent] {
+        var events: [StoredEvent] = []
+        do throws(DatabaseError) {
+            if database == nil { database = try Database(file, .readOnly) }
+            try database?.run("SELECT \(Store.columns) FROM event \(condition)", values) { row in
+                if let event = Store.event(row) { events.append(event) }
+                return true
+            }
+        } catch {
+            database = nil
+            if error.isDamage { queue.withLock { $0.metDamage = true } }
+            throw error
+        }
+        return events
     }
 
     // MARK: Keeping house
@@ -383,10 +491,17 @@ public final class Outbox: Sendable {
         }
     }
 
-    private func takeMarks(limit: Int) -> [Mark] {
+    /// Marks that can be written now: those of events on a disk that takes nothing wait until it does.
+    private func takeMarks(limit: Int, _ volatileFrom: Int64?) -> [Mark] {
         queue.withLock { queue in
-            let taken = Array(queue.marks.prefix(limit))
-            queue.marks.removeFirst(taken.count)
+            guard let volatileFrom else {
+                let taken = Array(queue.marks.prefix(limit))
+                queue.marks.removeFirst(taken.count)
+                return taken
+            }
+            let taken = Array(queue.marks.filter { $0.id >= volatileFrom }.prefix(limit))
+            let ids = Set(taken.map(\.id))
+            queue.marks.removeAll { ids.contains($0.id) }
             return taken
         }
     }
@@ -395,8 +510,15 @@ public final class Outbox: Sendable {
     /// a second by the daemon's housekeeping thread, and at the end with `closing`.
     public func keepHouse(closing: Bool = false) {
         writer.withLock { writer in
+            returnToDisk(&writer)
+            let metDamage = queue.withLock { queue in
+                defer { queue.metDamage = false }
+                return queue.metDamage
+            }
+            if metDamage, writer.volatileFrom == nil { try? replaceDamaged(&writer) }
             do throws(DatabaseError) {
                 try writeMarks(&writer)
+                guard writer.volatileFrom == nil else { return }
                 if writer.sinceSnapshot >= 2000 || closing {
                     try writer.store.snapshot(oldestWaiting: queue.withLock { $0.waiting.oldest })
                     writer.sinceSnapshot = 0
@@ -415,9 +537,9 @@ public final class Outbox: Sendable {
 
     private func writeMarks(_ writer: inout Writer) throws(DatabaseError) {
         while true {
-            let marks = takeMarks(limit: 500)
+            let marks = takeMarks(limit: 500, writer.volatileFrom)
             if marks.isEmpty { return }
-            do { try writer.store.commit(marks: marks) } catch {
+            do { _ = try writer.store.commit([], marks: marks, now: 0) } catch {
                 queue.withLock { $0.marks.insert(contentsOf: marks, at: 0) }
                 throw error
             }

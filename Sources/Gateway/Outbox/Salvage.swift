@@ -12,6 +12,14 @@ enum Salvage {
     }
 
     static func open(_ directory: StateDirectory, boot: Int64, now: Int64) throws -> Opened {
+        // Two kinds of damage that SQLite takes for a new beginning: an empty file, and a log broken further in.
+        let hasLog = access(directory.file + "-wal", F_OK) == 0
+        if fileSize(directory.file) == 0, !hasLog {
+            return try setAsideAndKeep(directory, boot: boot, now: now, lastKnownID: nil)
+        }
+        if let log = WriteAheadLog(directory.file + "-wal"), log.isDamaged {
+            return try setAsideAndKeep(directory, boot: boot, now: now, lastKnownID: nil)
+        }
         do {
             let store = try Store(file: directory.file, boot: boot)
             return Opened(store: store, waiting: try store.load(), notice: nil)
@@ -24,6 +32,39 @@ enum Salvage {
                     the outbox cannot be opened: \(error.description). No event is lost, but none can be taken: free \
                     space, or mount the file system read-write.
                     """)
+        }
+    }
+
+    /// Opens a copy in memory of a store that can be read but not written.
+    static func openCopy(of directory: StateDirectory, at file: String, boot: Int64) throws -> Opened {
+        for suffix in ["", "-wal"] { copy(directory.file + suffix, file + suffix) }
+        do {
+            let store = try Store(file: file, boot: boot)
+            return Opened(store: store, waiting: try store.load(), notice: nil)
+        } catch let error as DatabaseError where error.isDamage {
+            remove(file)
+            let store = try Store(file: file, boot: boot, firstID: Int64.random(in: 1...9999))
+            return Opened(
+                store: store, waiting: [], notice: .damaged(kept: 0, lost: 0, file: directory.file))
+        }
+    }
+
+    static func remove(_ file: String) { for suffix in ["", "-wal", "-shm"] { unlink(file + suffix) } }
+
+    /// At most 64 MiB: the copy lies in a small board's memory.
+    private static func copy(_ source: String, _ target: String) {
+        let from = Glibc.open(source, O_RDONLY | O_CLOEXEC)
+        guard from >= 0 else { return }
+        defer { close(from) }
+        let to = Glibc.open(target, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
+        guard to >= 0 else { return }
+        defer { close(to) }
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        var total = 0
+        while total < 64 * 1024 * 1024 {
+            let count = read(from, &buffer, buffer.count)
+            guard count > 0, Glibc.write(to, buffer, count) == count else { return }
+            total += count
         }
     }
 
@@ -47,6 +88,23 @@ enum Salvage {
         return opened
     }
 
+    private static func fileSize(_ file: String) -> Int? {
+        var status = stat()
+        return stat(file, &status) == 0 ? Int(status.st_size) : nil
+    }
+
+    private static func write(_ bytes: [UInt8], to file: String) {
+        let descriptor = Glibc.open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + done, $0.count - done) }
+            if count <= 0 { return }
+            done += count
+        }
+    }
+
     private static func freeName(_ name: String) -> String {
         var candidate = name
         var number = 1
@@ -60,6 +118,12 @@ enum Salvage {
     private static func keep(
         from aside: String, in directory: StateDirectory, boot: Int64, lastKnownID: Int64?
     ) throws -> Opened {
+        // SQLite is given a copy of the log without its damaged frames; the damaged one stays for whoever looks later.
+        if let log = WriteAheadLog(aside + "-wal"), log.isDamaged {
+            rename(aside + "-wal", aside + "-wal.as-found")
+            unlink(aside + "-shm")
+            write(log.repaired(), to: aside + "-wal")
+        }
         let (rows, lost) = readable(aside)
         let last = max(rows.last?.id ?? 0, lastKnownID ?? 0)
         // Where the old numbering cannot be known, begin somewhere else than at 1: a receiver remembers recent sequence
@@ -70,7 +134,9 @@ enum Salvage {
         var kept = 0
         for start in stride(from: 0, to: rows.count, by: 200) {
             try store.transaction { () throws(DatabaseError) in
-                for row in rows[start..<min(start + 200, rows.count)] where (try? store.restore(row)) != nil { kept += 1 }
+                for row in rows[start..<min(start + 200, rows.count)] where (try? store.restore(row)) != nil {
+                    kept += 1
+                }
             }
         }
         let again = try Store(file: directory.file, boot: boot, firstID: first)
@@ -83,6 +149,8 @@ enum Salvage {
     /// Every row that can be read, in order, and how many identifiers in between could not.
     private static func readable(_ file: String) -> (rows: [StoredEvent], lost: Int) {
         guard let database = try? Database(file) else { return ([], 0) }
+        // As SQLite's own recovery does: without it a file that is shorter than it says is not read at all.
+        try? database.execute("PRAGMA writable_schema=ON")
         var rows: [StoredEvent] = []
         // Straight through as far as it goes, then around each damaged place from the other side.
         func read(_ order: String, _ condition: String, _ id: Int64, limit: Int64) -> [StoredEvent] {

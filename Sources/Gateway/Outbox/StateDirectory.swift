@@ -1,52 +1,92 @@
 import Glibc
+import Synchronization
 
 /// The directory that the outbox lies in: owned by one process at a time, with a little room held in reserve.
-public struct StateDirectory: Sendable {
+final class StateDirectory: Sendable {
     let path: String
-    /// Held for the life of the process; the kernel lets go of it at any kind of death.
-    private let lock: Int32
-
     /// The process before us wrote so as its last act. Read once, when the directory is taken.
     let wasStoppedCleanly: Bool
+    /// Held for the life of the process; the kernel lets go of it at any kind of death.
+    private let lock: Mutex<Int32>
 
     var file: String { path + "/outbox.db" }
     private var ballast: String { path + "/ballast" }
     /// Room for some thousand events (4 KB each, alone) after the disk is full.
     private static let ballastBytes = 4 * 1024 * 1024
 
-    /// Takes the directory. - Throws: `OutboxError`: it is missing, cannot be written, or another process has it.
-    init(_ path: String) throws(OutboxError) {
+    /// Takes the directory.
+    /// - Parameter emergency: where to hold the lock when this directory lies on a read-only file system.
+    /// - Throws: `OutboxError`: it cannot be written, or another process has it.
+    init(_ path: String, orLockIn emergency: String?) throws(OutboxError) {
         self.path = path
-        if mkdir(path, 0o750) != 0, errno != EEXIST {
-            throw OutboxError(
-                kind: .cannotWrite,
-                description: "state directory \(path): \(systemWords()). Make it and give it to the user that runs larmnod.")
+        mkdir(path, 0o750)
+        var descriptor = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+        let words = systemWords()
+        // The lock file can be locked without being written.
+        if descriptor < 0 { descriptor = open(path + "/lock", O_RDONLY | O_CLOEXEC) }
+        if descriptor < 0, let emergency {
+            mkdir(emergency, 0o755)
+            descriptor = open(emergency + "/outbox.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
         }
-        let name = path + "/lock"
-        let descriptor = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else {
             throw OutboxError(
                 kind: .cannotWrite,
                 description: """
-                    \(name): \(systemWords()). The outbox must lie where it can be written: mount the file system \
-                    read-write and give the directory to the user that runs larmnod.
+                    state directory \(path): \(words). Make it, mount its file system read-write, and give it to the \
+                    user that runs larmnod.
                     """)
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let holder = readFile(name)?.split(separator: "\n").first.map(String.init) ?? "another process"
+            let holder = readFile("/proc/self/fd/\(descriptor)")?.split(separator: "\n").first.map(String.init)
             close(descriptor)
             throw OutboxError(
                 kind: .inUse,
-                description: "\(path) is in use by \(holder). One larmnod at a time owns an outbox: stop the other first.")
+                description: """
+                    \(path) is in use by \(holder ?? "another process"). One larmnod at a time owns an outbox: stop the \
+                    other first.
+                    """)
         }
-        lock = descriptor
+        lock = Mutex(descriptor)
+        Self.sign(descriptor)
         // A directory that has never been used counts as left in order.
         wasStoppedCleanly = access(path + "/clean-stop", F_OK) == 0 || access(path + "/outbox.db", F_OK) != 0
         unlink(path + "/clean-stop")
+    }
+
+    /// Writes who holds the lock, for the next who asks.
+    private static func sign(_ descriptor: Int32) {
         let command = readFile("/proc/self/cmdline")?.split(separator: "\0").joined(separator: " ") ?? "larmnod"
         let note = "process \(getpid()) (\(command.prefix(200)))\n"
-        ftruncate(descriptor, 0)
+        guard ftruncate(descriptor, 0) == 0 else { return }
         _ = note.withCString { write(descriptor, $0, strlen($0)) }
+    }
+
+    /// Whether the file system takes writes again.
+    var isWritable: Bool {
+        mkdir(path, 0o750)
+        let probe = path + "/probe"
+        let descriptor = open(probe, O_WRONLY | O_CREAT | O_CLOEXEC, 0o640)
+        guard descriptor >= 0 else { return false }
+        defer {
+            close(descriptor)
+            unlink(probe)
+        }
+        return write(descriptor, probe, 1) == 1 && fsync(descriptor) == 0
+    }
+
+    /// Holds the lock in the directory itself, where it had to be held elsewhere before.
+    func takeLock() {
+        let descriptor = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+        guard descriptor >= 0 else { return }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)  // it is ours already, under the same name
+            return
+        }
+        Self.sign(descriptor)
+        lock.withLock { held in
+            close(held)
+            held = descriptor
+        }
     }
 
     func noteCleanStop() {
@@ -55,7 +95,7 @@ public struct StateDirectory: Sendable {
     }
 
     /// Lets go, for tests that open again in one process.
-    func unlock() { close(lock) }
+    func unlock() { _ = lock.withLock { close($0) } }
 
     /// Reserves room that is given up when the disk is full. A full disk just has none.
     func makeBallast() {

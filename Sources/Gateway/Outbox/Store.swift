@@ -90,6 +90,12 @@ final class Store {
             reason: row.optionalText(21))
     }
 
+    /// Takes over what another store, still open, knew of the points.
+    func adoptStates(of other: Store) { states.merge(other.states) { $0.id > $1.id ? $0 : $1 } }
+
+    /// Goes on counting where another store stopped.
+    func skip(to id: Int64) { nextID = max(nextID, id) }
+
     /// What waits, in order, and the last states: from the snapshot and the rows after it.
     func load() throws(DatabaseError) -> [(id: Int64, point: String, urgency: Urgency)] {
         states = [:]
@@ -102,7 +108,8 @@ final class Store {
         try database.run(
             "SELECT id, state, active, point, urgency FROM event WHERE id >= ? ORDER BY id", [.integer(from)]
         ) { row in
-            let id = row.integer(0), point = row.text(3)
+            let id = row.integer(0)
+            let point = row.text(3)
             if let active = row.optionalInteger(2), id > states[point]?.id ?? 0 { states[point] = (active != 0, id) }
             if row.integer(1) == 0 {
                 let urgency = UInt8(exactly: row.integer(4)).flatMap(Urgency.init(rawValue:)) ?? .fire
@@ -126,22 +133,6 @@ final class Store {
         }
         nextID += Int64(events.count)
         return ids
-    }
-
-    /// Marks alone need no sync of their own: losing one costs a repeat, not an alarm.
-    func commit(marks: [Mark]) throws(DatabaseError) {
-        try database.execute("PRAGMA synchronous=NORMAL")
-        defer { restoreFullSynchronisation() }
-        try transaction { () throws(DatabaseError) in for mark in marks { try write(mark) } }
-    }
-
-    /// Set when full synchronisation could not be switched on again: nothing may be stored until it is.
-    private(set) var isUnsafe = false
-    func restoreFullSynchronisation() {
-        do {
-            try database.execute("PRAGMA synchronous=FULL")
-            isUnsafe = try database.number("PRAGMA synchronous") != 2
-        } catch { isUnsafe = true }
     }
 
     func transaction(_ body: () throws(DatabaseError) -> Void) throws(DatabaseError) {

@@ -5,7 +5,10 @@ import AlarmProtocol
 ///
 /// - Paths are used in order: the first that works carries the events (fail-over, and fall-back once it works again).
 /// - A path that has kept an event waiting longer than `hesitation` is passed over: the next event goes over the next
-///   path meanwhile, so that a dead path never delays a living one.
+///   path meanwhile, so that a dead path never delays a living one. An urgent event does not wait with it: it is sent
+///   over the next path as well, under the same sequence number.
+/// - A path whose last exchange failed is tried with link tests, not with events, until it answers. Where no path can be
+///   trusted, every second try is an event (a receiver may not know link tests), which any path that answers takes over.
 /// - A path that fails `attempts` times in a row is down: said once, over another path, and once when it is up again.
 struct Dispatcher: Sendable {
     /// What a path must know of its settings.
@@ -28,6 +31,8 @@ struct Dispatcher: Sendable {
         /// Grows by one for each; an answer to an older one is ignored.
         var number: Int
         var work: Work
+        /// The event is urgent: it does not wait for a path that is slow to answer.
+        var isUrgent = false
         var started: Int64
         var deadline: Int64
         /// How often a NAK has made us correct the clock for this one.
@@ -47,6 +52,8 @@ struct Dispatcher: Sendable {
         case cannotBeSaid(why: String)
         /// The event is not there any more; nothing was sent.
         case vanished
+        /// The event cannot be read from the disk at the moment; nothing was sent.
+        case notNow
         /// Nothing came, or no connection; in words.
         case failed(why: String)
         /// The connection, kept from before, had been closed by the other end: not a failure.
@@ -62,6 +69,7 @@ struct Dispatcher: Sendable {
         /// One receiver refused it; the answer is how many have (`parkIfRefusedByAll`).
         case refuse(Int64, path: Int, why: String)
         case pathDown(Int, why: String, lastGood: Int64?)
+        /// It answers: for the first time, or again.
         case pathUp(Int)
         /// The receiver goes on rejecting our time after `limit` corrections.
         case clockRejected(Int)
@@ -114,7 +122,10 @@ struct Dispatcher: Sendable {
         case .acknowledged:
             paths[path].exchange = nil
             var actions = answered(path, now)
-            if case .event(let id) = exchange.work { actions.append(.acknowledge(id, path: path)) }
+            if case .event(let id) = exchange.work {
+                actions.append(.acknowledge(id, path: path))
+                settleCopies(of: id)
+            }
             paths[path].clockFault = false
             return actions
         case .wrongClock(let offset): return correct(exchange, path, by: offset, now)
@@ -130,6 +141,11 @@ struct Dispatcher: Sendable {
         case .vanished:
             paths[path].exchange = nil
             return []
+        case .notNow:
+            paths[path].exchange = nil
+            paths[path].nextTry = now + Self.firstBackOff
+            guard case .event(let id) = exchange.work, carriers(of: id) == 0 else { return [] }
+            return [.release(id)]
         case .failed(let why): return failed(exchange, path, why, now)
         case .connectionWasGone:
             guard !exchange.wasRenewed else {
@@ -148,19 +164,25 @@ struct Dispatcher: Sendable {
 
     // MARK: What is to be done
 
+    /// An event that the outbox hands out.
+    struct Taken: Sendable, Equatable {
+        var id: Int64
+        var isUrgent: Bool
+    }
+
     /// Everything that is due now.
     /// - Parameter take: gives the next event for a receiver over a path, and marks it as taken; with `leftOver`, only
     ///   one that the paths before cannot carry (refused there, or pinned to this one).
-    mutating func decide(now: Int64, take: (_ receiver: String, _ path: String, _ leftOver: Bool) -> Int64?) -> [Action] {
+    mutating func decide(now: Int64, take: (_ receiver: String, _ path: String, _ leftOver: Bool) -> Taken?) -> [Action]
+    {
         var actions: [Action] = []
         for index in paths.indices {
             if let exchange = paths[index].exchange, now >= exchange.deadline {
                 actions += failed(exchange, index, "no answer within \(paths[index].rules.timeout) ms", now)
             }
         }
-        // Events go over the first path that is trusted; one that has not answered for a while is passed over. Where no
-        // path is trusted, any that is due may try with an event.
         let anyTrusted = paths.contains { $0.isTrusted }
+        // Events go over the first path that is trusted; one that has not answered for a while is passed over.
         var earlierCarries = false
         for index in paths.indices {
             let path = paths[index]
@@ -169,15 +191,41 @@ struct Dispatcher: Sendable {
                 continue
             }
             guard now >= path.nextTry else { continue }
-            let leftOver = earlierCarries || (anyTrusted && !path.isTrusted)
-            if let id = take(path.rules.receiver, path.rules.name, leftOver) {
-                actions.append(begin(.event(id), index, now))
-                if path.isTrusted || !anyTrusted { earlierCarries = true }
+            let event: Taken?
+            if path.isTrusted {
+                event = stranded(now) ?? take(path.rules.receiver, path.rules.name, earlierCarries)
+            } else {
+                // Turn about: a link test, then an event where nobody else can take it.
+                event = take(path.rules.receiver, path.rules.name, anyTrusted || path.failures % 2 == 1)
+            }
+            if let event {
+                actions.append(begin(.event(event.id), index, now, isUrgent: event.isUrgent))
+                if path.isTrusted { earlierCarries = true }
             } else if now >= nextPoll(path) {
                 actions.append(begin(.poll, index, now))
             }
         }
         return actions
+    }
+
+    /// An event on a path that cannot be relied on: not trusted, or slow and the event urgent. A path that works sends
+    /// it too; the receivers know it by its number, and the first ACK counts.
+    private func stranded(_ now: Int64) -> Taken? {
+        paths.compactMap { path -> Taken? in
+            guard let exchange = path.exchange, case .event(let id) = exchange.work else { return nil }
+            let isSlow = exchange.isUrgent && now - exchange.started >= Self.hesitation
+            guard !path.isTrusted || isSlow, carriers(of: id) == 1 else { return nil }
+            return Taken(id: id, isUrgent: exchange.isUrgent)
+        }.min { ($0.isUrgent ? 0 : 1, $0.id) < ($1.isUrgent ? 0 : 1, $1.id) }
+    }
+
+    private func carriers(of id: Int64) -> Int { paths.count { $0.exchange?.work == .event(id) } }
+
+    /// The event is delivered: what else is on its way with it only tells how its path is.
+    private mutating func settleCopies(of id: Int64) {
+        for index in paths.indices where paths[index].exchange?.work == .event(id) {
+            paths[index].exchange?.work = .poll
+        }
     }
 
     /// When `decide` has something to do again although nothing happens.
@@ -196,10 +244,10 @@ struct Dispatcher: Sendable {
         return last + path.rules.poll
     }
 
-    private mutating func begin(_ work: Work, _ path: Int, _ now: Int64) -> Action {
+    private mutating func begin(_ work: Work, _ path: Int, _ now: Int64, isUrgent: Bool = false) -> Action {
         exchanges += 1
         let exchange = Exchange(
-            number: exchanges, work: work, started: now, deadline: now + paths[path].rules.timeout)
+            number: exchanges, work: work, isUrgent: isUrgent, started: now, deadline: now + paths[path].rules.timeout)
         paths[path].exchange = exchange
         paths[path].lastSent = now
         return .send(path: path, exchange, clockOffset: paths[path].clockOffset)
@@ -235,7 +283,8 @@ struct Dispatcher: Sendable {
     }
 
     private mutating func answered(_ path: Int, _ now: Int64) -> [Action] {
-        let wasDown = paths[path].isDown
+        // Also after a start: the path may have been told down by a daemon that was then cut off.
+        let wasDown = paths[path].isDown || paths[path].health == .untried
         paths[path].health = .working
         paths[path].failures = 0
         paths[path].backOff = 0
@@ -251,7 +300,7 @@ struct Dispatcher: Sendable {
         paths[path].backOff = min(max(Self.firstBackOff, paths[path].backOff * 2), Self.longestBackOff)
         paths[path].nextTry = now + paths[path].backOff
         var actions: [Action] = [.abandon(path: path)]
-        if case .event(let id) = exchange.work { actions.append(.release(id)) }
+        if case .event(let id) = exchange.work, carriers(of: id) == 0 { actions.append(.release(id)) }
         if !paths[path].isDown {
             if paths[path].failures >= paths[path].rules.attempts {
                 paths[path].health = .down(since: now)

@@ -99,7 +99,9 @@ final class Uplink {
         lifeSign.show(moment)
         while true {
             let actions = dispatcher.decide(now: now) { receiver, path, leftOver in
-                outbox.take(for: receiver, over: path, leftOver: leftOver)?.id
+                outbox.take(for: receiver, over: path, leftOver: leftOver).map {
+                    Dispatcher.Taken(id: $0.id, isUrgent: $0.urgency <= .danger)
+                }
             }
             if actions.isEmpty { break }
             for action in actions { carryOut(action) }
@@ -135,7 +137,7 @@ final class Uplink {
             let ago = lastGood.map { "last answer \((clock().uptime - $0) / 1000) s ago" } ?? "never answered"
             report(.path(settings[path].name, isDown: true, text: "\(why); \(ago); \(outbox.waitingCount) events wait"))
         case .pathUp(let path):
-            logger.notice("path \(settings[path].name) works again")
+            logger.notice("path \(settings[path].name) works")
             report(.path(settings[path].name, isDown: false, text: "works again"))
         case .clockRejected(let path):
             logger.error("path \(settings[path].name): the receiver goes on rejecting our time")
@@ -170,16 +172,9 @@ final class Uplink {
         switch exchange.work {
         case .poll: message = poll(path, at: now.utc + clockOffset)
         case .event(let id):
-            guard let stored = outbox.event(id) else {
-                logger.error("event \(StoredEvent.sequence(of: id)) cannot be read from the outbox")
-                outbox.park(id, reason: "it cannot be read from the store", tries: tries.removeValue(forKey: id) ?? 0)
-                report(.parked(sequence: StoredEvent.sequence(of: id), point: "?", why: "it cannot be read"))
-                return handleLater(.vanished, path: path, exchange: exchange.number)
-            }
-            do { message = try say(stored, over: path, now: now, clockOffset: clockOffset) } catch {
-                return handleLater(
-                    .cannotBeSaid(why: "it cannot be said on this path: \(error)"), path: path,
-                    exchange: exchange.number)
+            switch read(id, for: path, at: now, clockOffset: clockOffset) {
+            case .success(let sayable): message = sayable
+            case .failure(let obstacle): return handleLater(obstacle.input, path: path, exchange: exchange.number)
             }
             tries[id, default: 0] += 1
         }
@@ -195,6 +190,29 @@ final class Uplink {
         } catch {
             handleLater(
                 .cannotBeSaid(why: "it cannot be said on this path: \(error)"), path: path, exchange: exchange.number)
+        }
+    }
+
+    /// Why an event cannot be sent now, and what that is to the dispatcher.
+    private struct Obstacle: Error {
+        var input: Dispatcher.Input
+    }
+
+    private func read(
+        _ id: Int64, for path: Int, at now: Moment, clockOffset: Int64
+    ) -> Result<Message, Obstacle> {
+        let stored: StoredEvent?
+        do { stored = try outbox.read(id) } catch {
+            logger.error("event \(StoredEvent.sequence(of: id)) cannot be read now: \(error)")
+            return .failure(Obstacle(input: .notNow))
+        }
+        guard let stored else {
+            outbox.park(id, reason: "it is not in the store", tries: tries.removeValue(forKey: id) ?? 0)
+            report(.parked(sequence: StoredEvent.sequence(of: id), point: "?", why: "it is not in the store"))
+            return .failure(Obstacle(input: .vanished))
+        }
+        do { return .success(try say(stored, over: path, now: now, clockOffset: clockOffset)) } catch {
+            return .failure(Obstacle(input: .cannotBeSaid(why: "it cannot be said on this path: \(error)")))
         }
     }
 

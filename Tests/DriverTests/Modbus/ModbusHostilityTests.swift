@@ -95,13 +95,11 @@ private func reply(_ request: [UInt8], _ function: UInt8, _ data: [UInt8], lengt
         var runs = 0
         while ContinuousClock.now < deadline {
             let host = FieldHost()
-            let start = ContinuousClock.now
             host.start(driver)
             _ = await host.until(within: .milliseconds(800)) { $0.outcome != nil }
             if case .failure(let error)? = host.state.withLock({ $0.outcome }) { #expect(error is DeviceError) }
             #expect(await host.stop() != nil, "\(Self.lies[lie].name): it does not stop")
             #expect(host.readings(of: "door").allSatisfy { $0 != .active(true) && $0 != .active(false) })
-            #expect(ContinuousClock.now - start < .seconds(5))
             runs += 1
         }
         #expect(runs > 0)

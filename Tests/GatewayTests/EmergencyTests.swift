@@ -1,0 +1,85 @@
+import AlarmProtocol
+import Foundation
+import Synchronization
+import Testing
+
+@testable import Gateway
+
+@Suite("When the disk takes nothing, alarms go through memory until it does (promises 2 and 5)")
+struct EmergencyTests {
+    let scratch = Scratch()
+    let clock = TestClock()
+
+    private func open() throws -> Outbox {
+        let clock = clock
+        return try Outbox(directory: scratch.path + "/state", emergency: scratch.path, clock: { clock.now })
+    }
+
+    /// A receiver that acknowledges whatever comes, on a thread of its own, until told to stop.
+    private func receiver(_ outbox: Outbox, _ got: Locked<[String]>) {
+        outbox.onStored { [unowned outbox] in
+            DispatchQueue.global().async {
+                while let next = outbox.take(for: "a", over: "x") {
+                    got.value.withLock { $0.append(outbox.event(next.id)?.event.text ?? "unreadable") }
+                    outbox.acknowledge(next.id, sent: 1, path: "x", tries: 1)
+                }
+            }
+        }
+    }
+
+    /// A trigger in the file that refuses every insert: the disk that takes nothing, without being root.
+    private func breakDisk(_ outbox: Outbox) throws {
+        try Database(outbox.directory.file).execute(
+            "CREATE TRIGGER broken BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'disk is read-only'); END")
+    }
+
+    @Test("An event that cannot be stored is delivered all the same, and counts only when it is acknowledged")
+    func throughMemory() throws {
+        let outbox = try open()
+        let got = Locked<[String]>([])
+        try outbox.append([NewEvent(sample("a", text: "before"))])
+        try breakDisk(outbox)
+        // Nobody acknowledges: the event is given back, and said to be.
+        let error = #expect(throws: OutboxError.self) { try outbox.append([NewEvent(sample("b", text: "lost?"))]) }
+        #expect(error?.description.contains("no receiver acknowledged") == true)
+        #expect(outbox.waitingCount == 1)
+        #expect(outbox.takeNotices().contains { if case .cannotWrite = $0 { true } else { false } })
+
+        receiver(outbox, got)
+        let ids = try outbox.append([NewEvent(sample("b", text: "åter"), active: true)])
+        #expect(got.value.withLock { $0.contains("åter") && $0.contains("before") })
+        #expect(ids == [3])
+        #expect(outbox.lastStates() == ["b": true])
+        #expect(outbox.summary().trouble != nil)
+    }
+
+    @Test("Once the disk works again events go there, numbers go on, and what was acknowledged meanwhile is marked")
+    func returns() throws {
+        let outbox = try open()
+        let got = Locked<[String]>([])
+        let first = try outbox.append([NewEvent(sample("a", text: "before"))])
+        try breakDisk(outbox)
+        receiver(outbox, got)
+        try outbox.append([NewEvent(sample("b", text: "in memory"))])
+        try Database(outbox.directory.file).execute("DROP TRIGGER broken")
+        outbox.keepHouse()
+        #expect(outbox.summary().trouble != nil)  // tried every five seconds only
+        clock.advance(5000)
+        outbox.keepHouse()
+        #expect(outbox.summary().trouble == nil)
+        #expect(outbox.takeNotices().contains(.canWriteAgain))
+        let next = try outbox.append([NewEvent(sample("c", text: "after"))])
+        #expect(next == [3])
+        outbox.directory.unlock()
+        let again = try open()
+        #expect(again.event(first[0])?.state == .acknowledged)
+        #expect(again.event(3)?.event.text == "after")
+        #expect(again.event(2) == nil)
+    }
+}
+
+/// A lock that escaping closures of a test may hold.
+final class Locked<Value: Sendable>: Sendable {
+    let value: Mutex<Value>
+    init(_ value: Value) { self.value = Mutex(value) }
+}
