@@ -3,7 +3,7 @@ public enum StatusScreen {
     static let width = 80
     static let height = 24
 
-    /// - Parameter all: every line, however many.
+    /// - Parameter all: every line, however many and however wide.
     public static func lines(_ status: SiteStatus, all: Bool = false) -> [String] {
         let rows = rows(status).enumerated()
             .sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }.map(\.element)
@@ -14,9 +14,13 @@ public enum StatusScreen {
             cut(pad(verdict, 46) + utc(status.now) + (status.clockIsKnown ? "" : " (clock not set)")),
             "",
         ]
+        if all {
+            let widest = (rows.map(\.what.count).max() ?? 0) + 1
+            return head + rows.map { pad($0.rank.word, 9) + pad($0.what, widest) + " " + $0.how }
+        }
         var body = rows.map { cut(pad($0.rank.word, 9) + pad($0.what, 27) + " " + $0.how) }
         let room = height - 1 - head.count
-        if !all, body.count > room {
+        if body.count > room {
             let hidden = body.count - room + 1
             body = body.prefix(room - 1) + ["… and \(hidden) more lines: larmnod status --all"]
         }

@@ -391,8 +391,9 @@ public final class Outbox: Sendable {
             return open.isEmpty
         }
         if isOver { return true }
-        let result = done.wait(timeout: .now() + .milliseconds(Int(limit.milliseconds)))
-        return result == .success
+        if done.wait(timeout: .now() + .milliseconds(Int(limit.milliseconds))) == .success { return true }
+        queue.withLock { queue in queue.waiters.removeAll { $0.done === done } }
+        return false
     }
 
     // MARK: Looking

@@ -19,7 +19,7 @@ struct WriteAheadLog {
 
     /// Nil when there is no log, or an empty one.
     init?(_ file: String) {
-        guard let bytes = Self.read(file), bytes.count > Self.headerSize else { return nil }
+        guard let bytes = Self.read(file), bytes.count > Self.headerSize + Self.frameHeaderSize else { return nil }
         self.bytes = bytes
         let magic = Self.number(bytes, 0)
         let size = Int(Self.number(bytes, 8))
@@ -30,7 +30,8 @@ struct WriteAheadLog {
         headerIsSound =
             magic & ~1 == 0x377F_0682 && size == 4096 && sum == (Self.number(bytes, 24), Self.number(bytes, 28))
         // A damaged header may have lost the salts: every frame repeats them.
-        salts = headerIsSound ? bytes[16..<24] : bytes[Self.headerSize + 8..<Self.headerSize + 16]
+        let salts = headerIsSound ? bytes[16..<24] : bytes[Self.headerSize + 8..<Self.headerSize + 16]
+        self.salts = salts
 
         var good: [Int] = []
         var seed = (Self.number(bytes, 24), Self.number(bytes, 28))
