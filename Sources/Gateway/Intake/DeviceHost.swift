@@ -62,13 +62,22 @@ final class DeviceHost: Host {
         state.withLock { state in for signal in signals { state.heard.insert("\(device.name).\(signal.point)") } }
         if let limit = device.waitForReceiver, !ids.isEmpty {
             // The event is on disk either way; the panel hears of it at the latest when its own patience ends.
-            if !intake.outbox.waitUntilAcknowledged(ids, atMost: limit) {
-                log(
-                    .warning, "not acknowledged by the centre within \(limit.described); it is on disk and will be sent"
-                )
+            if !waitUntilAcknowledged(ids, atMost: limit) {
+                log(.warning, "not acknowledged within \(limit.described); it is on disk and will be sent")
             }
-            showLife()
         }
+    }
+
+    /// In slices, so that the watchdog sees life and a stop is heard.
+    private func waitUntilAcknowledged(_ ids: [Int64], atMost limit: Duration) -> Bool {
+        let deadline = ContinuousClock.now + limit
+        while !stopping.isSet {
+            showLife()
+            let left = ContinuousClock.now.duration(to: deadline)
+            if left <= .zero { return false }
+            if intake.outbox.waitUntilAcknowledged(ids, atMost: min(left, .seconds(1))) { return true }
+        }
+        return false
     }
 
     func answers() {
