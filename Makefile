@@ -5,8 +5,8 @@ SHELL := /bin/bash
 
 BUILD   := .build/release
 PROGRAM := $(BUILD)/larmnod
-# One executable that needs no Swift runtime on the box.
-RELEASE := -c release --static-swift-stdlib
+# One executable that needs no Swift runtime on the box, without its symbols.
+RELEASE := -c release --static-swift-stdlib -Xlinker -s
 export LARMNOD_PEERS := $(CURDIR)/.build-peers/main
 
 .PHONY: help build test unit system test-board demo bench fuzz format lint clean

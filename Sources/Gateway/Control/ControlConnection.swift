@@ -36,7 +36,8 @@ public final class ControlConnection {
         guard var bytes = try? Array(JSONEncoder().encode(request)) else { throw ControlRefusal("not a request") }
         bytes.append(UInt8(ascii: "\n"))
         let sent = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-        guard sent == bytes.count else { throw ControlRefusal("larmnod hung up: \(systemWords())") }
+        // A daemon that has hung up has said why: `line` finds it.
+        guard sent == bytes.count || errno == EPIPE else { throw ControlRefusal("larmnod hung up: \(systemWords())") }
     }
 
     /// The next answer, as it came; nil when there are no more.

@@ -15,6 +15,9 @@ final class Store {
     init(file: String, boot: Int64, firstID: Int64 = 1) throws {
         database = try Database(file)
         self.boot = boot
+        // One event fills a quarter of such a page, and a commit writes whole pages. Only a new file takes the size.
+        try database.execute("PRAGMA page_size=1024")
+        database.keepLog()
         try database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0")
         try database.execute("PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY")
         guard try database.text("PRAGMA journal_mode") == "wal", try database.number("PRAGMA synchronous") == 2 else {

@@ -10,6 +10,7 @@ import AlarmProtocol
 /// of the heaps go stale when a point changes; they are recognised and dropped when they come up.
 struct Waiting: Sendable {
     private struct Line: Sendable {
+        var point: String
         /// (identifier, urgency) of the point's waiting events, oldest first, from `first` on.
         var events: [(id: Int64, urgency: Urgency)] = []
         var first = 0
@@ -31,6 +32,9 @@ struct Waiting: Sendable {
     }
 
     private var lines: [Line] = []
+    /// Lines that nothing waits in: the next new point gets one of them, so that there are never more lines than there
+    /// were points with something waiting.
+    private var free: [Int] = []
     private var lineOfPoint: [String: Int] = [:]
     private var lineOfEvent: [Int64: Int] = [:]
     private var heads: [Heap] = Array(repeating: Heap(), count: Urgency.allCases.count)
@@ -46,7 +50,7 @@ struct Waiting: Sendable {
     }
 
     /// The most urgent class with anything waiting.
-    var mostUrgent: Urgency? { lines.compactMap(\.urgency).min() }
+    var mostUrgent: Urgency? { (lines.compactMap(\.urgency) + refused.map(\.urgency)).min() }
 
     var all: [Int64] { Array(lineOfEvent.keys) + refused.map(\.id) }
 
@@ -61,11 +65,14 @@ struct Waiting: Sendable {
         let line: Int
         if let known = lineOfPoint[point] {
             line = known
+        } else if let unused = free.popLast() {
+            line = unused
+            lines[line] = Line(point: point)
         } else {
             line = lines.count
-            lines.append(Line())
-            lineOfPoint[point] = line
+            lines.append(Line(point: point))
         }
+        lineOfPoint[point] = line
         lineOfEvent[id] = line
         if let path { pins[id] = path }
         let before = lines[line].urgency
@@ -75,17 +82,30 @@ struct Waiting: Sendable {
     }
 
     /// The next that only this path can carry: refused by other receivers, or pinned to it. Marked as being sent.
-    mutating func takeLeftOver(for receiver: String, over path: String) -> Taken? {
-        if let index = nextRefused(for: receiver) {
+    /// - Parameter limit: only one more urgent than this.
+    mutating func takeLeftOver(
+        for receiver: String, over path: String, moreUrgentThan limit: Urgency? = nil
+    ) -> Taken? {
+        if let index = nextRefused(for: receiver), limit.map({ refused[index].urgency < $0 }) ?? true {
             refused[index].isBusy = true
             return Taken(id: refused[index].id, urgency: refused[index].urgency)
         }
         for (id, pin) in pins where pin == path {
             guard let line = lineOfEvent[id], !lines[line].isBusy, lines[line].head == id else { continue }
+            let urgency = lines[line].urgency ?? .status
+            if let limit, urgency >= limit { continue }
             lines[line].isBusy = true
-            return Taken(id: id, urgency: lines[line].urgency ?? .status)
+            return Taken(id: id, urgency: urgency)
         }
         return nil
+    }
+
+    /// What an event is worth now: its own urgency, or that of a more urgent one behind it.
+    /// - Returns: nil where it may not be sent to this receiver over this path: it is done with, was refused there, or
+    ///   is pinned to another path.
+    func worth(of id: Int64, for receiver: String, over path: String) -> Urgency? {
+        if let line = lineOfEvent[id] { return pins[id].map { $0 == path } ?? true ? lines[line].urgency : nil }
+        return refused.first { $0.id == id && !$0.receivers.contains(receiver) }?.urgency
     }
 
     private func nextRefused(for receiver: String) -> Int? {
@@ -95,9 +115,10 @@ struct Waiting: Sendable {
     }
 
     /// The next to send to a receiver over a path, marked as being sent; nil when nothing may go.
-    mutating func take(for receiver: String, over path: String) -> Taken? {
+    /// - Parameter limit: only one more urgent than this.
+    mutating func take(for receiver: String, over path: String, moreUrgentThan limit: Urgency? = nil) -> Taken? {
         let again = nextRefused(for: receiver)
-        for urgency in Urgency.allCases {
+        for urgency in Urgency.allCases where limit.map({ urgency < $0 }) ?? true {
             var passed: [Heap.Element] = []
             defer { for head in passed { heads[Int(urgency.rawValue)].insert(head) } }
             while let head = heads[Int(urgency.rawValue)].first {
@@ -150,17 +171,20 @@ struct Waiting: Sendable {
     }
 
     /// A receiver has refused it for good. From now on it blocks nobody, its own point included.
+    /// - Parameter isStillSent: a copy of it is on its way over another path; it is not taken until that is released.
     /// - Returns: all receivers that have refused it.
-    mutating func refuse(_ id: Int64, by receiver: String) -> Set<String> {
+    mutating func refuse(_ id: Int64, by receiver: String, isStillSent: Bool = false) -> Set<String> {
         if let index = refused.firstIndex(where: { $0.id == id }) {
             refused[index].receivers.insert(receiver)
-            refused[index].isBusy = false
+            refused[index].isBusy = isStillSent
             return refused[index].receivers
         }
         guard let line = lineOfEvent.removeValue(forKey: id) else { return [] }
         let urgency = lines[line].events.first { $0.id == id }?.urgency ?? .status
+        // A pinned event has one path, and that path's receiver has spoken.
+        pins[id] = nil
         leave(line, id)
-        refused.append(Refused(id: id, urgency: urgency, receivers: [receiver]))
+        refused.append(Refused(id: id, urgency: urgency, receivers: [receiver], isBusy: isStillSent))
         return [receiver]
     }
 
@@ -178,7 +202,13 @@ struct Waiting: Sendable {
         } else {
             lines[line].events.remove(at: index)
         }
-        offer(line)
+        if lines[line].head == nil {
+            lineOfPoint[lines[line].point] = nil
+            lines[line] = Line(point: "")
+            free.append(line)
+        } else {
+            offer(line)
+        }
     }
 
     private mutating func offer(_ line: Int) {

@@ -22,13 +22,16 @@ struct WriteAheadLog {
         guard let bytes = Self.read(file), bytes.count > Self.headerSize + Self.frameHeaderSize else { return nil }
         self.bytes = bytes
         let magic = Self.number(bytes, 0)
-        let size = Int(Self.number(bytes, 8))
-        // Our stores have pages of 4096 bytes; a header that says otherwise is damaged too.
-        pageSize = 4096
+        // A header that is damaged leaves the page size to be asked of the file itself.
+        let told = Int(Self.number(bytes, 8))
+        let isPlausible = (512...65536).contains(told) && told & (told - 1) == 0
         isBigEndian = magic & 1 == 1
         let sum = Self.checksum(bytes[0..<24], (0, 0), isBigEndian)
         headerIsSound =
-            magic & ~1 == 0x377F_0682 && size == 4096 && sum == (Self.number(bytes, 24), Self.number(bytes, 28))
+            magic & ~1 == 0x377F_0682 && isPlausible && sum == (Self.number(bytes, 24), Self.number(bytes, 28))
+        let size = headerIsSound ? told : Self.pageSize(ofStore: String(file.dropLast("-wal".count)))
+        pageSize = size
+        guard bytes.count >= Self.headerSize + Self.frameHeaderSize + size else { return nil }
         // A damaged header may have lost the salts: every frame repeats them.
         let salts = headerIsSound ? bytes[16..<24] : bytes[Self.headerSize + 8..<Self.headerSize + 16]
         self.salts = salts
@@ -39,15 +42,15 @@ struct WriteAheadLog {
         var commitsAfterBreak = 0
         // Frames of an earlier round of the log, with other salts, may lie behind ours; a damaged one lies between.
         let frames = Array(
-            stride(from: Self.headerSize, through: bytes.count - Self.frameHeaderSize - 4096, by: 24 + 4096))
-        let last = frames.last { bytes[$0 + 8..<$0 + 16] == salts } ?? -1
+            stride(from: Self.headerSize, through: bytes.count - Self.frameHeaderSize - size, by: 24 + size))
+        let last = frames.last { bytes[$0 + 8..<$0 + 16] == salts && Self.number(bytes, $0) != 0 } ?? -1
         for at in frames where at <= last {
             let stored = (Self.number(bytes, at + 16), Self.number(bytes, at + 20))
             let head = Self.checksum(bytes[at..<at + 8], seed, isBigEndian)
             let start = at + Self.frameHeaderSize
             let isSound =
-                Self.checksum(bytes[start..<start + 4096], head, isBigEndian) == stored
-                && bytes[at + 8..<at + 16] == salts
+                Self.checksum(bytes[start..<start + size], head, isBigEndian) == stored
+                && bytes[at + 8..<at + 16] == salts && Self.number(bytes, at) != 0
             // The frame after a damaged one is judged by what the damaged one says its sum was.
             seed = stored
             if isSound { good.append(at) } else { broken += 1 }
@@ -83,12 +86,23 @@ struct WriteAheadLog {
             append(size)
             result += salts
             sum = Self.checksum(result[start..<start + 8], sum, isBigEndian)
-            sum = Self.checksum(bytes[at + 24..<at + 24 + 4096], sum, isBigEndian)
+            sum = Self.checksum(bytes[at + 24..<at + 24 + pageSize], sum, isBigEndian)
             append(sum.0)
             append(sum.1)
-            result += bytes[at + 24..<at + 24 + 4096]
+            result += bytes[at + 24..<at + 24 + pageSize]
         }
         return result
+    }
+
+    /// From the header of the store's file; 1024, as ours are made, where that cannot be read either.
+    private static func pageSize(ofStore file: String) -> Int {
+        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return 1024 }
+        defer { close(descriptor) }
+        var header = [UInt8](repeating: 0, count: 18)
+        guard Glibc.read(descriptor, &header, 18) == 18 else { return 1024 }
+        let size = Int(header[16]) << 8 | Int(header[17])
+        return (512...32768).contains(size) && size & (size - 1) == 0 ? size : 1024
     }
 
     private static func number(_ bytes: [UInt8], _ at: Int) -> UInt32 {
