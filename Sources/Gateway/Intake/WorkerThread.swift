@@ -41,8 +41,11 @@ struct WorkerThread: Sendable {
         self.handle = handle
     }
 
-    /// Waits for its end.
+    /// Waits for its end. Either this or `detach` is called once for each thread, or its stack is never given back.
     func join() { pthread_join(handle, nil) }
+
+    /// Lets it end by itself.
+    func detach() { pthread_detach(handle) }
 }
 
 struct ThreadError: Error, CustomStringConvertible {

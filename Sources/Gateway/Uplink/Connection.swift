@@ -25,9 +25,15 @@ final class Connection {
     private var heardInThis = false
     private var repeats: Scheduled<Void>?
     private var garbage = 0
+    private var frames = 0
+    private let lookup: NameLookup
+    /// Where among the receiver's addresses the next connection begins: after a failure at the next one.
+    private var turn = 0
 
     /// More than this much that fits no frame, within one exchange, and the other end is no receiver.
     private static let garbageLimit = 16 * 1024
+    /// The same for whole frames: one is the answer, a few may be late or repeated.
+    private static let frameLimit = 100
     /// UDP: the same datagram again, after so long (products do so five times; dc09 reference 14).
     private static let datagramInterval = TimeAmount.seconds(1)
 
@@ -35,6 +41,7 @@ final class Connection {
         self.settings = settings
         self.loop = loop
         self.happened = happened
+        lookup = NameLookup(host: settings.host, port: settings.port, on: loop)
     }
 
     /// Sends one frame, connecting first where there is no connection. One write, so that one segment carries it.
@@ -42,6 +49,7 @@ final class Connection {
         repeats?.cancel()
         heardInThis = false
         garbage = 0
+        frames = 0
         if let channel, channel.isActive {
             exchangesOnThis += 1
             write(frame, to: channel)
@@ -51,8 +59,13 @@ final class Connection {
         }
     }
 
-    /// Closes without a word to the owner.
+    /// Closes without a word to the owner, who has given up what was sent last.
     func close() {
+        if !heardInThis { turn += 1 }
+        drop()
+    }
+
+    private func drop() {
         generation += 1
         repeats?.cancel()
         unsent = nil
@@ -78,9 +91,28 @@ final class Connection {
         generation += 1
         exchangesOnThis = 1
         let bound = NIOLoopBound((self, generation), eventLoop: loop)
-        opened().whenComplete { result in
+        let turn = turn
+        lookup.addresses().flatMap { addresses in
+            let (connection, generation) = bound.value
+            let start = turn % addresses.count
+            return connection.opened(addresses[start...] + addresses[..<start], generation)
+        }.whenComplete { result in
             let (connection, generation) = bound.value
             connection.finishConnecting(result, generation)
+        }
+    }
+
+    /// Tries one address after the other, as long as each is refused at once; silence is left to the exchange's deadline.
+    private func opened(
+        _ addresses: ArraySlice<SocketAddress>, _ generation: Int
+    ) -> EventLoopFuture<any Channel> {
+        guard let address = addresses.first, generation == self.generation else {
+            return loop.makeFailedFuture(ChannelError.connectTimeout(.nanoseconds(0)))
+        }
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        return opened(address).flatMapError { error in
+            guard addresses.count > 1, error is IOError else { return bound.eventLoop.makeFailedFuture(error) }
+            return bound.value.opened(addresses.dropFirst(), generation)
         }
     }
 
@@ -102,7 +134,7 @@ final class Connection {
         }
     }
 
-    private func opened() -> EventLoopFuture<any Channel> {
+    private func opened(_ address: SocketAddress) -> EventLoopFuture<any Channel> {
         let bound = NIOLoopBound((self, generation), eventLoop: loop)
         let interface = settings.interface
         let isDatagram = settings.transport == .udp
@@ -125,11 +157,11 @@ final class Connection {
                 .channelOption(.socketOption(.so_keepalive), value: 1)
                 .connectTimeout(.milliseconds(settings.timeout.milliseconds))
                 .channelInitializer(initialise)
-                .connect(host: settings.host, port: settings.port)
+                .connect(to: address)
         case .udp:
             return DatagramBootstrap(group: loop)
                 .channelInitializer(initialise)
-                .connect(host: settings.host, port: settings.port)
+                .connect(to: address)
         }
     }
 
@@ -137,35 +169,32 @@ final class Connection {
         switch happening {
         case .frame(let frame):
             heardInThis = true
-            happened(.frame(frame))
+            frames += 1
+            guard frames > Self.frameLimit else { return happened(.frame(frame)) }
+            drop()
+            happened(.closed(why: "\(settings.host):\(settings.port) sends frames without end", wasKept: false))
         case .garbage(let count):
             garbage += count
             guard garbage > Self.garbageLimit else { return }
-            close()
+            drop()
             happened(
                 .closed(
                     why: "\(settings.host):\(settings.port) sends something that is not DC-09: is it the receiver?",
                     wasKept: false))
         case .closed(let why):
-            channel = nil
-            repeats?.cancel()
-            generation += 1
-            happened(.closed(why: why, wasKept: exchangesOnThis > 1 && !heardInThis))
+            let wasKept = exchangesOnThis > 1 && !heardInThis
+            drop()
+            happened(.closed(why: why, wasKept: wasKept))
         }
     }
 
     private func words(for error: any Error) -> String {
         let end = "\(settings.host):\(settings.port)" + (settings.interface.map { " over \($0)" } ?? "")
         switch error {
-        case let error as NIOConnectionError:
-            if error.dnsAError != nil || error.dnsAAAAError != nil {
-                return "the name \(settings.host) cannot be resolved"
-            }
-            let first = error.connectionErrors.first?.error
-            return first.map { words(for: $0) } ?? "no connection to \(end)"
         case let error as IOError: return "no connection to \(end): \(systemWords(error.errnoCode))"
         case ChannelError.connectTimeout: return "no connection to \(end) within \(settings.timeout.described)"
         case let error as InterfaceError: return error.description
+        case let error as LookupError: return error.description
         default: return "no connection to \(end): \(error)"
         }
     }
