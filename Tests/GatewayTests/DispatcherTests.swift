@@ -11,6 +11,8 @@ struct DispatcherTests {
         var now: Int64 = 1_000_000
         var waiting: [Int64] = []
         var leftOver: [String: [Int64]] = [:]
+        /// What a path may not carry.
+        var barred: [String: Set<Int64>] = [:]
         var log: [Dispatcher.Action] = []
 
         init(paths: Int = 2, attempts: Int = 3) {
@@ -20,20 +22,28 @@ struct DispatcherTests {
                 })
         }
 
+        /// Identifiers from 100 on are fires.
+        static func urgency(_ id: Int64) -> Urgency { id >= 100 ? .fire : .status }
+
         mutating func decide() -> [Dispatcher.Action] {
             var waiting = waiting
             var leftOver = leftOver
             var actions: [Dispatcher.Action] = []
             while true {
-                let more = dispatcher.decide(now: now) { _, path, onlyLeftOver in
-                    if let id = leftOver[path]?.first {
-                        leftOver[path]?.removeFirst()
-                        return .init(id: id, isUrgent: false)
-                    }
-                    guard !onlyLeftOver, !waiting.isEmpty else { return nil }
-                    let id = waiting.removeFirst()
-                    return .init(id: id, isUrgent: id >= 100)
-                }
+                let supply = Dispatcher.Supply(
+                    take: { path, onlyLeftOver, limit in
+                        if limit == nil, let id = leftOver[path.name]?.first {
+                            leftOver[path.name]?.removeFirst()
+                            return .init(id: id, urgency: .status)
+                        }
+                        guard !onlyLeftOver, let id = waiting.first, limit.map({ Self.urgency(id) < $0 }) ?? true else {
+                            return nil
+                        }
+                        waiting.removeFirst()
+                        return .init(id: id, urgency: Self.urgency(id))
+                    },
+                    worth: { [barred] id, path in barred[path.name]?.contains(id) == true ? nil : Self.urgency(id) })
+                let more = dispatcher.decide(now: now, from: supply)
                 if more.isEmpty { break }
                 for action in more { if case .release(let id) = action { waiting.insert(id, at: 0) } }
                 actions += more
@@ -275,6 +285,60 @@ struct DispatcherTests {
         #expect(bench.answer(.acknowledged, on: 0).isEmpty)
         _ = bench.decide()
         #expect(bench.work(0) == .event(1))
+    }
+
+    @Test("What a path may not carry (pinned to another, refused by its receiver) is never copied to it")
+    func barred() {
+        var bench = Bench()
+        bench.settle()
+        bench.barred["path1"] = [100]
+        bench.waiting = [100]
+        _ = bench.decide()
+        bench.now += Dispatcher.hesitation
+        #expect(bench.decide().isEmpty)
+        #expect(bench.work(0) == .event(100) && bench.work(1) == nil)
+    }
+
+    @Test("An urgent event goes before the copy of one that is stranded on a path that fails")
+    func urgentBeforeStranded() {
+        var bench = Bench(attempts: 1)
+        bench.settle()
+        bench.waiting = [1]
+        _ = bench.decide()
+        _ = bench.answer(.failed(why: "cut"), on: 0)
+        _ = bench.decide()
+        _ = bench.answer(.failed(why: "cut"), on: 1)
+        bench.now += Dispatcher.firstBackOff
+        _ = bench.decide()
+        _ = bench.answer(.failed(why: "cut"), on: 0)
+        bench.now += 2 * Dispatcher.firstBackOff
+        _ = bench.decide()
+        #expect(bench.work(0) == .event(1) && bench.work(1) == .poll)
+        bench.waiting = [100]
+        _ = bench.answer(.acknowledged, on: 1)
+        _ = bench.decide()
+        #expect(bench.work(1) == .event(100))
+        _ = bench.answer(.acknowledged, on: 1)
+        _ = bench.decide()
+        #expect(bench.work(1) == .event(1))
+    }
+
+    @Test("A path that fails is tried with a link test every second time, also when it alone could carry an event")
+    func leftOverAndLinkTests() {
+        var bench = Bench(attempts: 1)
+        bench.settle()
+        bench.leftOver["path1"] = [1]
+        var tried: [Dispatcher.Work?] = []
+        for _ in 0..<4 {
+            bench.now += Dispatcher.longestBackOff
+            if bench.work(0) != nil { _ = bench.answer(.acknowledged, on: 0) }
+            _ = bench.decide()
+            tried.append(bench.work(1))
+            _ = bench.answer(.failed(why: "silent"), on: 1)
+            bench.waiting = []
+            bench.leftOver["path1"] = [1]
+        }
+        #expect(tried == [.event(1), .poll, .event(1), .poll])
     }
 
     @Test("Of two copies on their way, one that fails does not give the event back while the other may arrive")

@@ -17,9 +17,9 @@ struct EmergencyTests {
 
     /// A receiver that acknowledges whatever comes, on a thread of its own, until told to stop.
     private func receiver(_ outbox: Outbox, _ got: Locked<[String]>) {
-        outbox.onStored { [unowned outbox] in
+        outbox.onStored { [weak outbox] in
             DispatchQueue.global().async {
-                while let next = outbox.take(for: "a", over: "x") {
+                while let outbox, let next = outbox.take(for: "a", over: "x") {
                     got.value.withLock { $0.append(outbox.event(next.id)?.event.text ?? "unreadable") }
                     outbox.acknowledge(next.id, sent: 1, path: "x", tries: 1)
                 }

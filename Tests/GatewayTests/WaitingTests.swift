@@ -74,6 +74,44 @@ struct WaitingTests {
         #expect(waiting.takeLeftOver(for: "b", over: "y")?.id == 1)
     }
 
+    @Test("What an event on its way is worth: as urgent as the most urgent behind it, and nothing where it may not go")
+    func worth() {
+        var waiting = Waiting()
+        waiting.add(1, point: "smoke", urgency: .status)
+        #expect(waiting.take(for: "a", over: "x")?.urgency == .status)
+        waiting.add(2, point: "smoke", urgency: .fire)
+        #expect(waiting.worth(of: 1, for: "b", over: "y") == .fire)
+        waiting.add(3, point: "test.x", urgency: .status, pinnedTo: "x")
+        #expect(waiting.worth(of: 3, for: "a", over: "x") == .status)
+        #expect(waiting.worth(of: 3, for: "b", over: "y") == nil)
+        #expect(waiting.refuse(1, by: "b", isStillSent: true) == ["b"])
+        #expect(waiting.worth(of: 1, for: "b", over: "y") == nil)
+        #expect(waiting.takeLeftOver(for: "c", over: "z") == nil)  // its other copy is still on its way
+        waiting.release(1)
+        #expect(waiting.takeLeftOver(for: "c", over: "z")?.id == 1)
+        waiting.remove(1)
+        #expect(waiting.worth(of: 1, for: "c", over: "z") == nil)
+    }
+
+    @Test("Only what is more urgent than a limit, where one is given")
+    func limit() {
+        var waiting = Waiting()
+        waiting.add(1, point: "door", urgency: .intrusion)
+        #expect(waiting.take(for: "a", over: "x", moreUrgentThan: .intrusion) == nil)
+        #expect(waiting.take(for: "a", over: "x", moreUrgentThan: .technical)?.id == 1)
+    }
+
+    @Test("Points that come and go, as a panel's addresses may, take no lasting room and keep their order")
+    func manyPoints() {
+        var waiting = Waiting()
+        for id in Int64(1)...3000 {
+            waiting.add(id, point: "p\(id)", urgency: .technical)
+            waiting.add(id + 10_000, point: "p\(id)", urgency: .fire)
+            #expect(order(&waiting) == [id, id + 10_000])
+        }
+        #expect(waiting.lineCount == 1)
+    }
+
     /// The rules said again in the plainest way, to hold the heaps to.
     private struct Plain {
         struct Entry {

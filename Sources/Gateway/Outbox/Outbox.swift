@@ -328,12 +328,22 @@ public final class Outbox: Sendable {
     // MARK: Out. Called by the uplink: never blocks on a sync.
 
     /// The next event to send to a receiver over a path, by the rules of promise 3, marked as being sent.
-    /// - Parameter leftOver: only one that no path before this one can carry.
-    func take(for receiver: String, over path: String, leftOver: Bool = false) -> Waiting.Taken? {
+    /// - Parameters:
+    ///   - leftOver: only one that no path before this one can carry.
+    ///   - limit: only one more urgent than this.
+    func take(
+        for receiver: String, over path: String, leftOver: Bool = false, moreUrgentThan limit: Urgency? = nil
+    ) -> Waiting.Taken? {
         queue.withLock {
             leftOver
-                ? $0.waiting.takeLeftOver(for: receiver, over: path) : $0.waiting.take(for: receiver, over: path)
+                ? $0.waiting.takeLeftOver(for: receiver, over: path, moreUrgentThan: limit)
+                : $0.waiting.take(for: receiver, over: path, moreUrgentThan: limit)
         }
+    }
+
+    /// What an event on its way is worth by now; nil where it may not be sent to this receiver over this path.
+    func worth(of id: Int64, for receiver: String, over path: String) -> Urgency? {
+        queue.withLock { $0.waiting.worth(of: id, for: receiver, over: path) }
     }
 
     /// Not delivered this time.
@@ -356,10 +366,21 @@ public final class Outbox: Sendable {
                 reason: nil))
     }
 
-    /// A receiver has refused it for good. - Returns: all receivers that have.
-    func refuse(_ id: Int64, by receiver: String) -> Set<String> {
-        queue.withLock { $0.waiting.refuse(id, by: receiver) }
+    /// A receiver has refused it for good.
+    /// - Parameters:
+    ///   - all: the receivers that there are.
+    ///   - isStillSent: a copy of it is on its way over another path.
+    /// - Returns: whether nobody is left to try.
+    func refuse(_ id: Int64, by receiver: String, of all: Set<String>, isStillSent: Bool) -> Bool {
+        queue.withLock { queue in
+            let refusals = queue.waiting.refuse(id, by: receiver, isStillSent: isStillSent)
+            guard !refusals.isEmpty else { return false }
+            return queue.waiting.isPinned(id) || refusals.isSuperset(of: all)
+        }
     }
+
+    /// Whether it has still to be delivered.
+    func isWaiting(_ id: Int64) -> Bool { queue.withLock { $0.waiting.contains(id) } }
 
     /// Every receiver has refused it: kept, not sent, never in the way.
     func park(_ id: Int64, reason: String, tries: Int) {

@@ -44,6 +44,8 @@ struct Waiting: Sendable {
 
     var count: Int { lineOfEvent.count + refused.count }
     var isEmpty: Bool { count == 0 }
+    /// How many points there is room for.
+    var lineCount: Int { lines.count }
     /// The oldest waiting event, in O(points). For start-up scans and `status`.
     var oldest: Int64? {
         (lines.compactMap(\.head) + refused.map(\.id)).min()
@@ -60,6 +62,9 @@ struct Waiting: Sendable {
     func count(of urgency: Urgency) -> Int {
         lines.reduce(0) { $0 + Int($1.counts[Int(urgency.rawValue)]) } + refused.count { $0.urgency == urgency }
     }
+
+    /// It may go over one path only.
+    func isPinned(_ id: Int64) -> Bool { pins[id] != nil }
 
     mutating func add(_ id: Int64, point: String, urgency: Urgency, pinnedTo path: String? = nil) {
         let line: Int
@@ -181,8 +186,6 @@ struct Waiting: Sendable {
         }
         guard let line = lineOfEvent.removeValue(forKey: id) else { return [] }
         let urgency = lines[line].events.first { $0.id == id }?.urgency ?? .status
-        // A pinned event has one path, and that path's receiver has spoken.
-        pins[id] = nil
         leave(line, id)
         refused.append(Refused(id: id, urgency: urgency, receivers: [receiver], isBusy: isStillSent))
         return [receiver]

@@ -7,8 +7,9 @@ import AlarmProtocol
 /// - A path that has kept an event waiting longer than `hesitation` is passed over: the next event goes over the next
 ///   path meanwhile, so that a dead path never delays a living one. An urgent event does not wait with it: it is sent
 ///   over the next path as well, under the same sequence number.
-/// - A path whose last exchange failed is tried with link tests, not with events, until it answers. Where no path can be
-///   trusted, every second try is an event (a receiver may not know link tests), which any path that answers takes over.
+/// - A path whose last exchange failed is tried with link tests until it answers. Every second try is an event (a
+///   receiver may not know link tests): any where no path can be trusted, else one that no other path can carry. A path
+///   that answers takes over what waits on one that does not.
 /// - A path that fails `attempts` times in a row is down: said once, over another path, and once when it is up again.
 struct Dispatcher: Sendable {
     /// What a path must know of its settings.
@@ -31,8 +32,6 @@ struct Dispatcher: Sendable {
         /// Grows by one for each; an answer to an older one is ignored.
         var number: Int
         var work: Work
-        /// The event is urgent: it does not wait for a path that is slow to answer.
-        var isUrgent = false
         var started: Int64
         var deadline: Int64
         /// How often a NAK has made us correct the clock for this one.
@@ -66,7 +65,7 @@ struct Dispatcher: Sendable {
         case abandon(path: Int)
         case acknowledge(Int64, path: Int)
         case release(Int64)
-        /// One receiver refused it; the answer is how many have (`parkIfRefusedByAll`).
+        /// One receiver refused it for good; where all have, it is parked.
         case refuse(Int64, path: Int, why: String)
         case pathDown(Int, why: String, lastGood: Int64?)
         /// It answers: for the first time, or again.
@@ -164,17 +163,17 @@ struct Dispatcher: Sendable {
 
     // MARK: What is to be done
 
-    /// An event that the outbox hands out.
-    struct Taken: Sendable, Equatable {
-        var id: Int64
-        var isUrgent: Bool
+    /// What the dispatcher asks of the outbox.
+    struct Supply {
+        /// The next event for a receiver over a path, marked as taken. With `leftOver`, only one that the paths before
+        /// cannot carry (refused there, or pinned to this one); with a limit, only one more urgent than that.
+        var take: (_ rules: Rules, _ leftOver: Bool, _ moreUrgentThan: Urgency?) -> Waiting.Taken?
+        /// What an event that is on its way is worth by now; nil where this path may not carry it.
+        var worth: (_ id: Int64, _ rules: Rules) -> Urgency?
     }
 
     /// Everything that is due now.
-    /// - Parameter take: gives the next event for a receiver over a path, and marks it as taken; with `leftOver`, only
-    ///   one that the paths before cannot carry (refused there, or pinned to this one).
-    mutating func decide(now: Int64, take: (_ receiver: String, _ path: String, _ leftOver: Bool) -> Taken?) -> [Action]
-    {
+    mutating func decide(now: Int64, from supply: Supply) -> [Action] {
         var actions: [Action] = []
         for index in paths.indices {
             if let exchange = paths[index].exchange, now >= exchange.deadline {
@@ -191,15 +190,16 @@ struct Dispatcher: Sendable {
                 continue
             }
             guard now >= path.nextTry else { continue }
-            let event: Taken?
+            let event: Waiting.Taken?
             if path.isTrusted {
-                event = stranded(now) ?? take(path.rules.receiver, path.rules.name, earlierCarries)
+                let stranded = stranded(now, for: path.rules, supply)
+                event = supply.take(path.rules, earlierCarries, stranded?.urgency) ?? stranded
             } else {
                 // Turn about: a link test, then an event where nobody else can take it.
-                event = take(path.rules.receiver, path.rules.name, anyTrusted || path.failures % 2 == 1)
+                event = path.failures % 2 == 1 ? nil : supply.take(path.rules, anyTrusted, nil)
             }
             if let event {
-                actions.append(begin(.event(event.id), index, now, isUrgent: event.isUrgent))
+                actions.append(begin(.event(event.id), index, now))
                 if path.isTrusted { earlierCarries = true }
             } else if now >= nextPoll(path) {
                 actions.append(begin(.poll, index, now))
@@ -210,16 +210,18 @@ struct Dispatcher: Sendable {
 
     /// An event on a path that cannot be relied on: not trusted, or slow and the event urgent. A path that works sends
     /// it too; the receivers know it by its number, and the first ACK counts.
-    private func stranded(_ now: Int64) -> Taken? {
-        paths.compactMap { path -> Taken? in
-            guard let exchange = path.exchange, case .event(let id) = exchange.work else { return nil }
-            let isSlow = exchange.isUrgent && now - exchange.started >= Self.hesitation
-            guard !path.isTrusted || isSlow, carriers(of: id) == 1 else { return nil }
-            return Taken(id: id, isUrgent: exchange.isUrgent)
-        }.min { ($0.isUrgent ? 0 : 1, $0.id) < ($1.isUrgent ? 0 : 1, $1.id) }
+    private func stranded(_ now: Int64, for rules: Rules, _ supply: Supply) -> Waiting.Taken? {
+        paths.compactMap { other -> Waiting.Taken? in
+            guard let exchange = other.exchange, case .event(let id) = exchange.work, carriers(of: id) == 1,
+                let urgency = supply.worth(id, rules)
+            else { return nil }
+            let isSlow = urgency <= .danger && now - exchange.started >= Self.hesitation
+            return !other.isTrusted || isSlow ? Waiting.Taken(id: id, urgency: urgency) : nil
+        }.min { ($0.urgency, $0.id) < ($1.urgency, $1.id) }
     }
 
-    private func carriers(of id: Int64) -> Int { paths.count { $0.exchange?.work == .event(id) } }
+    /// Over how many paths an event is on its way: two at most.
+    func carriers(of id: Int64) -> Int { paths.count { $0.exchange?.work == .event(id) } }
 
     /// The event is delivered: what else is on its way with it only tells how its path is.
     private mutating func settleCopies(of id: Int64) {
@@ -244,10 +246,10 @@ struct Dispatcher: Sendable {
         return last + path.rules.poll
     }
 
-    private mutating func begin(_ work: Work, _ path: Int, _ now: Int64, isUrgent: Bool = false) -> Action {
+    private mutating func begin(_ work: Work, _ path: Int, _ now: Int64) -> Action {
         exchanges += 1
         let exchange = Exchange(
-            number: exchanges, work: work, isUrgent: isUrgent, started: now, deadline: now + paths[path].rules.timeout)
+            number: exchanges, work: work, started: now, deadline: now + paths[path].rules.timeout)
         paths[path].exchange = exchange
         paths[path].lastSent = now
         return .send(path: path, exchange, clockOffset: paths[path].clockOffset)

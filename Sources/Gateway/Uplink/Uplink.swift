@@ -27,7 +27,7 @@ final class Uplink {
         var exchange: Int
         var expectation: ReplyExpectation
         var work: Dispatcher.Work
-        var sentAt: Int64
+        var sentAt: Moment
     }
 
     struct Figures {
@@ -39,8 +39,10 @@ final class Uplink {
         var lastIgnored: String?
     }
 
-    /// How often each waiting event has been tried. Bounded by what waits; forgotten with the event.
+    /// How often each waiting event has been tried. Forgotten with the event, or when those of discarded events
+    /// outnumber the others.
     private var tries: [Int64: Int] = [:]
+    private var isStopped = false
 
     init(
         outbox: Outbox, paths: [PathSettings], on loop: any EventLoop, clock: @escaping @Sendable () -> Moment,
@@ -66,7 +68,7 @@ final class Uplink {
     func start() {
         let loop = loop
         connections = settings.enumerated().map { index, path in
-            Connection(path, on: loop) { [unowned self] in self.heard($0, on: index) }
+            Connection(path, on: loop) { [weak self] in self?.heard($0, on: index) }
         }
         let bound = NIOLoopBound(self, eventLoop: loop)
         outbox.onStored { loop.execute { bound.value.woken() } }
@@ -74,6 +76,7 @@ final class Uplink {
     }
 
     func stop() {
+        isStopped = true
         timer?.cancel()
         outbox.onStored {}
         for connection in connections { connection.close() }
@@ -91,22 +94,27 @@ final class Uplink {
 
     private func decide() {
         // Carrying out an action may bring an answer at once; that answer decides again, in the loop below.
-        guard !isDeciding else { return }
+        guard !isDeciding, !isStopped else { return }
         isDeciding = true
         defer { isDeciding = false }
         let moment = clock()
         let now = moment.uptime
         lifeSign.show(moment)
         while true {
-            let actions = dispatcher.decide(now: now) { receiver, path, leftOver in
-                outbox.take(for: receiver, over: path, leftOver: leftOver).map {
-                    Dispatcher.Taken(id: $0.id, isUrgent: $0.urgency <= .danger)
-                }
-            }
+            let actions = dispatcher.decide(now: now, from: supply)
             if actions.isEmpty { break }
             for action in actions { carryOut(action) }
         }
         schedule(now)
+    }
+
+    private var supply: Dispatcher.Supply {
+        let outbox = outbox
+        return Dispatcher.Supply(
+            take: { rules, leftOver, limit in
+                outbox.take(for: rules.receiver, over: rules.name, leftOver: leftOver, moreUrgentThan: limit)
+            },
+            worth: { id, rules in outbox.worth(of: id, for: rules.receiver, over: rules.name) })
     }
 
     private func schedule(_ now: Int64) {
@@ -118,6 +126,7 @@ final class Uplink {
     }
 
     private func handle(_ input: Dispatcher.Input, path: Int, exchange: Int) {
+        guard !isStopped else { return }
         for action in dispatcher.handle(input, path: path, exchange: exchange, now: clock().uptime) { carryOut(action) }
         decide()
     }
@@ -146,7 +155,7 @@ final class Uplink {
     }
 
     private func acknowledged(_ id: Int64, over path: Int) {
-        let sentAt = sending[path]?.sentAt ?? clock().utc
+        let sentAt = sending[path]?.sentAt.utc ?? clock().utc
         figures[path].acknowledged += 1
         outbox.acknowledge(id, sent: sentAt, path: settings[path].name, tries: tries.removeValue(forKey: id) ?? 1)
         sending[path] = nil
@@ -154,9 +163,11 @@ final class Uplink {
 
     private func refused(_ id: Int64, over path: Int, _ why: String) {
         sending[path] = nil
-        let refusals = outbox.refuse(id, by: settings[path].receiver)
+        let isRefusedByAll = outbox.refuse(
+            id, by: settings[path].receiver, of: Set(settings.map(\.receiver)),
+            isStillSent: dispatcher.carriers(of: id) > 0)
         logger.warning("\(settings[path].receiver) refuses event \(StoredEvent.sequence(of: id)): \(why)")
-        guard refusals.isSuperset(of: settings.map(\.receiver)) else { return }
+        guard isRefusedByAll else { return }
         let point = outbox.event(id)?.event.point ?? "?"
         outbox.park(id, reason: "refused by every receiver: \(why)", tries: tries.removeValue(forKey: id) ?? 1)
         // A report of a refusal that is itself refused would go round for ever.
@@ -177,6 +188,7 @@ final class Uplink {
             case .failure(let obstacle): return handleLater(obstacle.input, path: path, exchange: exchange.number)
             }
             tries[id, default: 0] += 1
+            if tries.count > 2 * outbox.waitingCount + 1000 { tries = tries.filter { outbox.isWaiting($0.key) } }
         }
         do {
             let frame = try message.frame(key: settings[path].key)
@@ -184,7 +196,7 @@ final class Uplink {
                 exchange: exchange.number,
                 expectation: ReplyExpectation(
                     header: message.header, encrypted: settings[path].key != nil, sent: message.timestamp),
-                work: exchange.work, sentAt: now.utc)
+                work: exchange.work, sentAt: now)
             figures[path].sent += 1
             connections[path].send(frame)
         } catch {
@@ -250,7 +262,7 @@ final class Uplink {
             let now = clock()
             switch verdict {
             case .acknowledged:
-                figures[path].lastRoundTrip = now.utc - sending.sentAt
+                figures[path].lastRoundTrip = now.uptime - sending.sentAt.uptime
                 handle(.acknowledged, path: path, exchange: sending.exchange)
             case .clock(let theirs):
                 handle(.wrongClock(offset: theirs.map { $0.utc - now.utc }), path: path, exchange: sending.exchange)
