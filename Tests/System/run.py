@@ -110,7 +110,7 @@ def main():
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--directory", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     options.program = str(pathlib.Path(options.program).resolve())
     if options.one:
         return run_one(options, options.one)

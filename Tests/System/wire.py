@@ -50,6 +50,7 @@ class Middle:
 
     pass            forwards both ways
     mute            takes everything, answers nothing
+    polls-only      passes link tests on, and is mute to events
     drip            answers a byte a second
     other-sequence  acknowledges another sequence number
     garbage         10 MB of noise for each frame
@@ -99,7 +100,7 @@ class Middle:
                     data = receiver.recv(65536)
                     if not data:
                         return
-                    if self.mode == "pass":
+                    if self.mode in ("pass", "polls-only"):
                         client.sendall(data)
                 if client in ready:
                     data = client.recv(65536)
@@ -108,7 +109,8 @@ class Middle:
                     whole, pending = frames(pending + data)
                     for request in whole:
                         self.frames.append(request)
-                        if self.mode == "pass" and not (self.refuses and self.refuses in request):
+                        passes = self.mode == "pass" or self.mode == "polls-only" and b'NULL"' in request
+                        if passes and not (self.refuses and self.refuses in request):
                             receiver = receiver or socket.create_connection(self.upstream, timeout=10)
                             receiver.sendall(request)
                         elif not self.misbehave(client, request):
