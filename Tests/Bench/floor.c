@@ -1,9 +1,9 @@
-// The floors: the least that any program could do on this disk and this network, for the gateway's figures to stand
-// beside. Plain system calls, no queue, no database.
+// The floors: the least that any program could do on this disk and this network, for the gateway's figures to
+// stand beside. Plain system calls, no queue, no database.
 //
 //   floor serve FILE PORT SIZE   commands on standard input, times in nanoseconds on one line each:
 //        append COUNT BYTES      BYTES are written into FILE and synced, COUNT times
-//        trips COUNT             COUNT times a frame of SIZE bytes goes to the receiver at PORT and its answer comes back
+//        trips COUNT             a frame of SIZE bytes goes to the receiver at PORT and its answer comes, COUNT times
 //        pair                    one append of a page and one trip: two times
 //   floor first FILE PORT SIZE   once: open, append, connect, one trip; what a start cannot do without
 //   floor poll PORT INTERVAL     asks a Modbus TCP server for 64 inputs every INTERVAL milliseconds, for ever
@@ -78,11 +78,6 @@ static void serve(const char *name, int port, size_t size) {
         char *line = command(true);
         bool isPair = !strcmp(line, "pair"), isTrips = sscanf(line, "trips %ld", &count) == 1;
         if (!isPair && !isTrips) sscanf(line, "append %ld %ld", &count, &bytes);
-        if (!strcmp(line, "hang up")) {
-            close(socket);
-            socket = -1;
-            count = 0;
-        }
         if ((isPair || isTrips) && socket < 0) {
             socket = connect_to(port);
             trip(socket, size);  // the first on a connection pays for more than a trip

@@ -7,7 +7,7 @@
 //        dump                    every event heard since: "TIME SIZE DATA", then "end"
 //        close, open             stops listening and hangs up; listens again
 //   peers panels LINK...         ESPA 4.4.4 panels, each on a pseudo-terminal that LINK leads to
-//        call TEXT               the first panel calls: "BEGIN ACKNOWLEDGED", BEGIN when the block's last byte was written
+//        call TEXT               the first panel calls: "BEGIN ACKNOWLEDGED", BEGIN when its last byte was written
 //        calls COUNT             every panel calls so often, as fast as it is answered: "COUNT FIRST LAST"
 //   peers modbus PORT INPUTS     a Modbus TCP module with discrete inputs, all of them at rest
 //        toggle COUNT            each of the next COUNT reads finds every input changed: "COUNT FIRST LAST", from the
@@ -158,7 +158,8 @@ static void select_station(struct panel *panel) {
 
 static void send_block(struct panel *panel) {
     char block[160];
-    int length = snprintf(block, sizeof block, "\x01" "1\x02" "1\x1f" "999\x1e" "2\x1f%s\x1e" "6\x1f" "1\x03", panel->text);
+    int length = snprintf(
+        block, sizeof block, "\x01" "1\x02" "1\x1f" "999\x1e" "2\x1f%s\x1e" "6\x1f" "1\x03", panel->text);
     char sum = 0;
     for (int i = 1; i < length; i++) sum ^= block[i];
     block[length++] = sum;

@@ -66,7 +66,9 @@ def own_disk(directory):
     try:
         with open(image, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, 192 << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", image], **quiet)
+        # Blocks as on a card or a large disk; nothing is left to be written later.
+        options = ["-q", "-F", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"]
+        subprocess.run(["mkfs.ext4", *options, image], **quiet)
         subprocess.run(["mount", "-o", "loop", image, point], **quiet)
     except (OSError, subprocess.CalledProcessError):
         yield None
@@ -108,9 +110,10 @@ def compile_all():
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not compiler:
         raise Failure("There is no C compiler: the floors and peers are written in C. Install gcc.")
-    for source, target, options in (
-            ("floor.c", "floor", []), ("peers.c", "peers", ["-lutil"]), ("preload.c", "preload.so", ["-fPIC", "-shared", "-ldl"])):
-        command = [compiler, "-std=gnu11", "-O2", "-o", os.path.join(place, target), os.path.join(HERE, source), *options]
+    options = {"floor": [], "peers": ["-lutil"], "preload": ["-fPIC", "-shared", "-ldl"]}
+    for name, libraries in options.items():
+        source = os.path.join(HERE, name + ".c")
+        command = [compiler, "-std=gnu11", "-O2", "-o", os.path.join(place, name), source, *libraries]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Failure(f"{source} cannot be compiled:\n{done.stderr}")
@@ -216,7 +219,7 @@ class Gateway:
                 f'socket = "{place}/{os.path.basename(self.directory)}"\n'
                 f'[receiver.centre]\naddress = "127.0.0.1:{port}"\n[path.line]\nreceiver = "centre"\n{devices}')
         self.environment = {
-            **os.environ, "LD_PRELOAD": os.path.join(place, "preload.so"), "BENCH_SYNCS": self.syncs_file,
+            **os.environ, "LD_PRELOAD": os.path.join(place, "preload"), "BENCH_SYNCS": self.syncs_file,
             **(environment or {})}
         self.log = os.memfd_create("log")  # no writes to the disk but the gateway's own
         self.pid = 0
@@ -267,7 +270,7 @@ class Gateway:
     def syncs(self):
         """Calls of fsync and fdatasync since the first start; None where the program takes no preloaded library."""
         with open(f"/proc/{self.pid}/maps", encoding="utf-8") as maps:
-            if "preload.so" not in maps.read():
+            if "preload" not in maps.read():
                 return None
         with open(self.syncs_file, "rb") as file:
             return int.from_bytes(file.read(8), "little")
@@ -288,32 +291,11 @@ class Gateway:
                 woken[thread] = next(int(line.split()[1]) for line in file if line.startswith("voluntary"))
         return woken
 
+    def wait_until_drained(self):
+        """Nothing waits, and that is written."""
+        wait("nothing waits any more", lambda: self.stored("state = 0") == 0, 120)
+
     def stored(self, condition="1"):
         """Events in its store for which this holds."""
         with contextlib.closing(sqlite3.connect(f"file:{self.state}/outbox.db?mode=ro", uri=True)) as store:
             return store.execute(f"SELECT count(*) FROM event WHERE {condition}").fetchone()[0]
-
-
-# ---- Devices, as the configuration names them ------------------------------------------------------------------------
-
-
-def panels(links):
-    return "".join(
-        f'[device.espa.panel-{number}]\nport = "{link}"\nsilence = "0s"\n'
-        f'[device.espa.panel-{number}.point.call]\nkind = "fire"\nzone = {number}\n'
-        for number, link in enumerate(links, 1))
-
-
-def module(port, inputs, interval=None):
-    timing = f'interval = "{interval}"\n' if interval else ""
-    return f'[device.modbus.module]\naddress = "127.0.0.1:{port}"\n{timing}' + "".join(
-        f'[device.modbus.module.point.input-{number}]\nunit = 1\ntable = "discrete-input"\nregister = {number}\n'
-        f'kind = "burglary"\nzone = {number % 999 + 1}\ntext = "Input {number}"\n'
-        for number in range(inputs))
-
-
-def contacts(lines):
-    return '[device.gpio.cabinet]\nchip = "bench"\n' + "".join(
-        f'[device.gpio.cabinet.point.contact-{number}]\nline = {number}\ncontact = "normally-open"\n'
-        f'kind = "burglary"\nzone = {number + 1}\n'
-        for number in range(lines))
