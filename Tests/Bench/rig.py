@@ -28,6 +28,18 @@ def wait(what, condition, seconds):
         time.sleep(0.05)
 
 
+def others_at_work():
+    """The share of all processors that is in use while we only wait (proc(5), stat)."""
+    def reading():
+        with open("/proc/stat", encoding="ascii") as file:
+            user, nice, system, rest, waiting, *other = (int(word) for word in file.readline().split()[1:9])
+        return user + nice + system + sum(other), user + nice + system + sum(other) + rest + waiting
+    busy, every = reading()
+    time.sleep(1)
+    busy_now, every_now = reading()
+    return (busy_now - busy) / max(1, every_now - every)
+
+
 # ---- The disk --------------------------------------------------------------------------------------------------------
 
 

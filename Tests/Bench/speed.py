@@ -232,4 +232,24 @@ def crash(bench):
         least.append(start_floor(bench, receiver))
         receiver.ask("close")
     report_starts(bench, "kill -9, 5,000 waiting, to first ACK", times, least, 100)
+    calls_while_draining(bench, gateway, receiver, panels)
     bench.note(f"kill -9: {min(waiting):,} to {max(waiting):,} events waited at each start")
+
+
+def calls_while_draining(bench, gateway, receiver, panels):
+    """A backlog that drains must not keep a panel waiting. The floor: as many synced appends."""
+    floor = rig.Floor(bench.disk.directory, receiver.port)
+    receiver.ask("open")
+    receiver.ask("reset")
+    gateway.start()
+    receiver.wait(1)
+    answered = []
+    while receiver.numbers("wait 0 0")[0] < 5000 and len(answered) < 1000:
+        began, acknowledged = panels.peer.numbers(f"call MEANWHILE {len(answered)}")
+        answered.append(acknowledged - began)
+        time.sleep(0.005)
+    with gateway.frozen():
+        least = floor.numbers(f"append {len(answered)} 4120")
+    bench.add(
+        "a call while 5,000 drain, to its ACK, longest", milliseconds(max(answered)), "ms", milliseconds(max(least)))
+    bench.note(f"{len(answered)} calls while 5,000 events drained")
