@@ -18,7 +18,7 @@ struct EmergencyTests {
     /// A receiver that acknowledges whatever comes, on a thread of its own, until told to stop.
     private func receiver(_ outbox: Outbox, _ got: Locked<[String]>) {
         outbox.onStored { [weak outbox] in
-            DispatchQueue.global().async {
+            DispatchQueue.global().async { [weak outbox] in
                 while let outbox, let next = outbox.take(for: "a", over: "x") {
                     got.value.withLock { $0.append(outbox.event(next.id)?.event.text ?? "unreadable") }
                     outbox.acknowledge(next.id, sent: 1, path: "x", tries: 1)
@@ -51,6 +51,57 @@ struct EmergencyTests {
         #expect(ids == [3])
         #expect(outbox.lastStates() == ["b": true])
         #expect(outbox.summary().trouble != nil)
+    }
+
+    @Test("The second time that the disk fails goes as the first")
+    func twice() throws {
+        let outbox = try open()
+        let got = Locked<[String]>([])
+        receiver(outbox, got)
+        for round in 1...3 {
+            try breakDisk(outbox)
+            try outbox.append([NewEvent(sample("b", text: "in memory \(round)"))])
+            try Database(outbox.directory.file).execute("DROP TRIGGER broken")
+            clock.advance(5000)
+            outbox.keepHouse()
+            #expect(outbox.summary().trouble == nil)
+            try outbox.append([NewEvent(sample("b", text: "on disk \(round)"))])
+        }
+        for _ in 0..<500 where outbox.waitingCount > 0 { usleep(10_000) }
+        #expect(got.value.withLock { $0 } == (1...3).flatMap { ["in memory \($0)", "on disk \($0)"] })
+        #expect(outbox.latest(3).map(\.id) == [4, 5, 6])
+    }
+
+    @Test("An event that is given back leaves no state behind: what has not been told is told again")
+    func givenBack() throws {
+        let outbox = try open()
+        try outbox.append([NewEvent(sample("b"), active: false)])
+        try breakDisk(outbox)
+        #expect(throws: OutboxError.self) { try outbox.append([NewEvent(sample("b"), active: true)]) }
+        #expect(outbox.lastStates() == ["b": false])
+        try Database(outbox.directory.file).execute("DROP TRIGGER broken")
+        clock.advance(5000)
+        outbox.keepHouse(closing: true)
+        outbox.directory.unlock()
+        #expect(try open().lastStates() == ["b": false])
+    }
+
+    @Test("The disk works again only when it has taken something")
+    func proof() throws {
+        let outbox = try open()
+        let got = Locked<[String]>([])
+        receiver(outbox, got)
+        try breakDisk(outbox)
+        try Database(outbox.directory.file).execute(
+            "CREATE TRIGGER full BEFORE INSERT ON number BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+        try outbox.append([NewEvent(sample("b"))])
+        _ = outbox.takeNotices()
+        for _ in 0..<3 {
+            clock.advance(5000)
+            outbox.keepHouse()
+        }
+        #expect(outbox.takeNotices().isEmpty)
+        #expect(outbox.summary().trouble?.contains("read-only") == true)
     }
 
     @Test("Once the disk works again events go there, numbers go on, and what was acknowledged meanwhile is marked")

@@ -156,11 +156,27 @@ struct OutboxTests {
     func waitForReceiver() throws {
         let outbox = try open()
         let ids = try outbox.append([NewEvent(sample("a"))])
-        #expect(!outbox.waitUntilAcknowledged(ids, atMost: .milliseconds(20)))
+        #expect(outbox.waitForReceiver(ids, atMost: .milliseconds(20)) == .timeUp)
         DispatchQueue.global().asyncAfter(deadline: .now() + 0.05) {
             outbox.acknowledge(ids[0], sent: 1, path: "x", tries: 1)
         }
-        #expect(outbox.waitUntilAcknowledged(ids, atMost: .seconds(60)))
+        #expect(outbox.waitForReceiver(ids, atMost: .seconds(60)) == .acknowledged)
+    }
+
+    @Test("Waiting for the receiver ends at once when every receiver refuses, before or meanwhile")
+    func refusedWhileWaiting() throws {
+        let outbox = try open()
+        let ids = try outbox.append([NewEvent(sample("a")), NewEvent(sample("b"))])
+        outbox.park(ids[0], reason: "refused by every receiver", tries: 1)
+        #expect(outbox.waitForReceiver([ids[0]], atMost: .seconds(60)) == .refused)
+        DispatchQueue.global().asyncAfter(deadline: .now() + 0.05) {
+            outbox.park(ids[1], reason: "refused by every receiver", tries: 1)
+        }
+        #expect(outbox.waitForReceiver([ids[1]], atMost: .seconds(60)) == .refused)
+        #expect(outbox.summary().parked == 2)
+        // A late ACK of a copy over another path: delivered after all.
+        outbox.acknowledge(ids[0], sent: 1, path: "x", tries: 2)
+        #expect(outbox.summary().parked == 1 && outbox.event(ids[0])?.state == .acknowledged)
     }
 
     // MARK: Damage

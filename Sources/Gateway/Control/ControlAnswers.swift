@@ -1,12 +1,13 @@
 import AlarmProtocol
+import Dispatch
 import NIOCore
+import Synchronization
 
 /// What the daemon answers.
 extension ControlServer {
     func status() throws -> SiteStatus {
         let now = clock()
-        let uplink = uplink
-        let paths = try loop.submit { uplink.value.describePaths() }.wait()
+        let paths = try paths()
         let summary = intake.outbox.summary()
         let oldest = summary.oldest.flatMap { intake.outbox.event($0) }
         return SiteStatus(
@@ -55,9 +56,9 @@ extension ControlServer {
                 if event.state == .waiting { open.insert(event.id) }
                 guard client.send(EventLife(event)) else { return }
             }
-            for id in open.sorted().prefix(500) {
-                guard let event = intake.outbox.event(id), event.state != .waiting else { continue }
+            for id in intake.outbox.ended(among: open) {
                 open.remove(id)
+                guard let event = intake.outbox.event(id) else { continue }
                 guard client.send(EventLife(event)) else { return }
             }
             // An asker that has gone away is noticed by the poll.
@@ -97,23 +98,36 @@ extension ControlServer {
         let ids = try intake.outbox.append([NewEvent(event, onlyOver: path)])
         guard let id = ids.first else { throw ControlRefusal("the test event was not stored") }
         let began = clock()
-        let acknowledged = intake.outbox.waitUntilAcknowledged([id], atMost: Self.patience)
+        let answer = intake.outbox.waitForReceiver([id], atMost: Self.patience)
         let stored = intake.outbox.event(id)
         let took = clock().uptime - began.uptime
-        if !acknowledged {
+        let acknowledged = answer == .acknowledged
+        if answer == .timeUp {
             // A test that nobody waits for any more must not arrive an hour later.
             _ = intake.outbox.discard(id, by: person, why: "the test was given up after \(Self.patience.described)")
         }
         let receiver = site.paths.first { $0.name == stored?.path }?.receiver
-        let uplink = uplink
-        let paths = try loop.submit { uplink.value.describePaths() }.wait()
-        let troubles = paths.filter { path == nil || $0.name == path }.compactMap { path in
+        let troubles = try paths().filter { path == nil || $0.name == path }.compactMap { path in
             path.why.map { "\(path.name): \($0)" }
         }
         return TestResult(
             event: id, sequence: StoredEvent.sequence(of: id), acknowledged: acknowledged,
             took: acknowledged ? took : nil, path: stored?.path, receiver: receiver,
-            why: acknowledged ? nil : troubles.isEmpty ? "no receiver has answered" : troubles.joined(separator: "; "))
+            why: acknowledged
+                ? nil
+                : answer == .refused
+                    ? stored?.reason : troubles.isEmpty ? "no receiver has answered" : troubles.joined(separator: "; "))
+    }
+
+    /// How the paths are, as the uplink's loop knows. - Throws: `ControlRefusal` where the loop stands still.
+    private func paths() throws(ControlRefusal) -> [SiteStatus.Path] {
+        let answer = PathAnswer()
+        let uplink = uplink
+        loop.execute { answer.give(uplink.value.describePaths()) }
+        guard let paths = answer.wait(.seconds(2)) else {
+            throw ControlRefusal("the uplink has not answered for 2 s: see the log, and restart larmnod if it stays so")
+        }
+        return paths
     }
 
     func discard(_ request: ControlRequest, _ person: String) throws -> DiscardResult {
@@ -128,6 +142,22 @@ extension ControlServer {
 
     private func list(_ names: [String]) -> String {
         names.prefix(20).joined(separator: ", ") + (names.count > 20 ? ", … (\(names.count) in all)" : "")
+    }
+}
+
+/// Handed from the uplink's loop to a thread that waits for it.
+private final class PathAnswer: Sendable {
+    private let paths = Mutex<[SiteStatus.Path]?>(nil)
+    private let isGiven = DispatchSemaphore(value: 0)
+
+    func give(_ answer: [SiteStatus.Path]) {
+        paths.withLock { $0 = answer }
+        isGiven.signal()
+    }
+
+    func wait(_ limit: DispatchTimeInterval) -> [SiteStatus.Path]? {
+        _ = isGiven.wait(timeout: .now() + limit)
+        return paths.withLock { $0 }
     }
 }
 

@@ -62,22 +62,25 @@ final class DeviceHost: Host {
         state.withLock { state in for signal in signals { state.heard.insert("\(device.name).\(signal.point)") } }
         if let limit = device.waitForReceiver, !ids.isEmpty {
             // The event is on disk either way; the panel hears of it at the latest when its own patience ends.
-            if !waitUntilAcknowledged(ids, atMost: limit) {
-                log(.warning, "not acknowledged within \(limit.described); it is on disk and will be sent")
+            switch waitForReceiver(ids, atMost: limit) {
+            case .acknowledged: break
+            case .refused: log(.warning, "refused by every receiver; it is kept on disk")
+            case .timeUp: log(.warning, "not acknowledged within \(limit.described); it is on disk and will be sent")
             }
         }
     }
 
     /// In slices, so that the watchdog sees life and a stop is heard.
-    private func waitUntilAcknowledged(_ ids: [Int64], atMost limit: Duration) -> Bool {
+    private func waitForReceiver(_ ids: [Int64], atMost limit: Duration) -> Outbox.Answer {
         let deadline = ContinuousClock.now + limit
         while !stopping.isSet {
             showLife()
             let left = ContinuousClock.now.duration(to: deadline)
-            if left <= .zero { return false }
-            if intake.outbox.waitUntilAcknowledged(ids, atMost: min(left, .seconds(1))) { return true }
+            if left <= .zero { break }
+            let answer = intake.outbox.waitForReceiver(ids, atMost: min(left, .seconds(1)))
+            if answer != .timeUp { return answer }
         }
-        return false
+        return .timeUp
     }
 
     func answers() {

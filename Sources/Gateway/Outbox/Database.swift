@@ -6,8 +6,13 @@ struct DatabaseError: Error, Sendable, CustomStringConvertible {
     var code: Int32
     var description: String
 
+    /// What SQLite itself would not notice.
+    static func damage(_ words: String) -> DatabaseError { DatabaseError(code: SQLITE_CORRUPT, description: words) }
+
     /// The file itself is wrong, not the moment: it must be set aside.
     var isDamage: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB].contains(code & 0xFF) }
+    /// The disk could not be read, or not be written.
+    var isUnreadable: Bool { code & 0xFF == SQLITE_IOERR }
     /// There is no room.
     var isFull: Bool { code & 0xFF == SQLITE_FULL }
 }
@@ -15,7 +20,7 @@ struct DatabaseError: Error, Sendable, CustomStringConvertible {
 /// One connection to an SQLite file: the few calls that the outbox needs, with errors thrown and statements kept.
 /// Not Sendable: whoever owns it sees to it that one thread at a time uses it.
 final class Database {
-    private let handle: OpaquePointer
+    private var handle: OpaquePointer?
     private var statements: [String: OpaquePointer] = [:]
     let file: String
 
@@ -36,9 +41,20 @@ final class Database {
         sqlite3_busy_timeout(handle, 1000)
     }
 
-    deinit {
+    deinit { close() }
+
+    /// Ends the connection; whatever is asked of it later is refused. Leaves a write-ahead log as it is.
+    func close() {
         for statement in statements.values { sqlite3_finalize(statement) }
+        statements = [:]
+        larmnod_no_checkpoint_on_close(handle)
         sqlite3_close_v2(handle)
+        handle = nil
+    }
+
+    private func connection() throws(DatabaseError) -> OpaquePointer {
+        guard let handle else { throw DatabaseError(code: SQLITE_MISUSE, description: "\(file): closed") }
+        return handle
     }
 
     private func error(_ code: Int32) -> DatabaseError {
@@ -54,7 +70,7 @@ final class Database {
 
     /// Runs statements that take and give nothing.
     func execute(_ sql: String) throws(DatabaseError) {
-        let code = sqlite3_exec(handle, sql, nil, nil, nil)
+        let code = sqlite3_exec(try connection(), sql, nil, nil, nil)
         guard code == SQLITE_OK else { throw error(code) }
     }
 
@@ -97,7 +113,7 @@ final class Database {
 
     /// Copies what the write-ahead log holds into the file, as far as it can without making anybody wait.
     func checkpoint(mode: Int32 = SQLITE_CHECKPOINT_PASSIVE) throws(DatabaseError) {
-        let code = sqlite3_wal_checkpoint_v2(handle, nil, mode, nil, nil)
+        let code = sqlite3_wal_checkpoint_v2(try connection(), nil, mode, nil, nil)
         guard code == SQLITE_OK || code & 0xFF == SQLITE_BUSY else { throw error(code) }
     }
 
@@ -111,7 +127,7 @@ final class Database {
     private func prepared(_ sql: String) throws(DatabaseError) -> OpaquePointer {
         if let statement = statements[sql] { return statement }
         var statement: OpaquePointer?
-        let code = sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
+        let code = sqlite3_prepare_v3(try connection(), sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
         guard code == SQLITE_OK, let statement else { throw error(code) }
         statements[sql] = statement
         return statement

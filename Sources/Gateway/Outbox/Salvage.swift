@@ -11,20 +11,19 @@ enum Salvage {
         var notice: Outbox.Notice?
     }
 
+    /// - Throws: `OutboxError` when the disk lets nothing be read or written.
     static func open(_ directory: StateDirectory, boot: Int64, now: Int64) throws -> Opened {
-        // Two kinds of damage that SQLite takes for a new beginning: an empty file, and a log broken further in.
-        let hasLog = access(directory.file + "-wal", F_OK) == 0
-        if fileSize(directory.file) == 0, !hasLog {
-            return try setAsideAndKeep(directory, boot: boot, now: now, lastKnownID: nil)
-        }
-        if let log = WriteAheadLog(directory.file + "-wal"), log.isDamaged {
-            return try setAsideAndKeep(directory, boot: boot, now: now, lastKnownID: nil)
-        }
         do {
-            let store = try Store(file: directory.file, boot: boot)
-            return Opened(store: store, waiting: try store.load(), notice: nil)
-        } catch let error as DatabaseError where error.isDamage {
-            return try setAsideAndKeep(directory, boot: boot, now: now, lastKnownID: nil)
+            if let unfinished = try finish(directory, boot: boot) { return unfinished }
+            guard !looksDamaged(directory.file) else {
+                return try setAsideAndKeep(directory, boot: boot, now: now, lastKnownID: nil)
+            }
+            do {
+                let store = try Store(file: directory.file, boot: boot)
+                return Opened(store: store, waiting: try store.load(), notice: nil)
+            } catch let error as DatabaseError where error.isDamage {
+                return try setAsideAndKeep(directory, boot: boot, now: now, lastKnownID: nil)
+            }
         } catch let error as DatabaseError {
             throw OutboxError(
                 kind: error.isFull ? .full : .cannotWrite,
@@ -35,15 +34,25 @@ enum Salvage {
         }
     }
 
+    /// Two kinds of damage that SQLite takes for a new beginning: an empty file, and a log broken further in.
+    private static func looksDamaged(_ file: String) -> Bool {
+        if fileSize(file) == 0, access(file + "-wal", F_OK) != 0 { return true }
+        return WriteAheadLog(file + "-wal")?.isDamaged ?? false
+    }
+
     /// Opens a copy in memory of a store that can be read but not written.
-    static func openCopy(of directory: StateDirectory, at file: String, boot: Int64) throws -> Opened {
+    static func openCopy(of directory: StateDirectory, at file: String, boot: Int64, now: Int64) throws -> Opened {
+        // Where the old numbers cannot be read, these are beyond them.
+        let isThere = access(directory.file, F_OK) == 0
+        let first = isThere ? 1 : min(max(1, now / 1000), Store.largestID / 2)
         for suffix in ["", "-wal"] { copy(directory.file + suffix, file + suffix) }
         do {
-            let store = try Store(file: file, boot: boot)
+            let store = try Store(file: file, boot: boot, firstID: first, isVolatile: true)
             return Opened(store: store, waiting: try store.load(), notice: nil)
         } catch let error as DatabaseError where error.isDamage {
             remove(file)
-            let store = try Store(file: file, boot: boot, firstID: Int64.random(in: 1...9999))
+            let store = try Store(
+                file: file, boot: boot, firstID: min(max(1, now / 1000), Store.largestID / 2), isVolatile: true)
             return Opened(
                 store: store, waiting: [], notice: .damaged(kept: 0, lost: 0, file: directory.file))
         }
@@ -68,24 +77,38 @@ enum Salvage {
         }
     }
 
+    /// Moves a damaged store aside and makes a new one of what can be read in it. A note says so until it is done, so
+    /// that it is finished after a power cut. No connection to the store may be open.
     /// - Parameter lastKnownID: the last identifier used, where that is known.
     static func setAsideAndKeep(
         _ directory: StateDirectory, boot: Int64, now: Int64, lastKnownID: Int64?
     ) throws -> Opened {
         let aside = freeName(directory.file + ".damaged-\(now / 1000)")
-        for suffix in ["", "-wal", "-shm"] { rename(directory.file + suffix, aside + suffix) }
+        write(Array(aside.utf8), to: note(directory))
+        return try moveAndKeep(aside, directory, boot: boot, lastKnownID: lastKnownID)
+    }
+
+    private static func moveAndKeep(
+        _ aside: String, _ directory: StateDirectory, boot: Int64, lastKnownID: Int64?
+    ) throws -> Opened {
+        for suffix in ["", "-wal", "-shm"] where access(aside + suffix, F_OK) != 0 {
+            rename(directory.file + suffix, aside + suffix)
+        }
         return try keep(from: aside, in: directory, boot: boot, lastKnownID: lastKnownID)
     }
 
-    /// The same for a store in use: its connection is closed before the files are moved.
-    static func setAsideAndKeep(
-        _ directory: StateDirectory, boot: Int64, now: Int64, lastKnownID: Int64?, old: inout Store
-    ) throws -> Opened {
-        let aside = freeName(directory.file + ".damaged-\(now / 1000)")
-        for suffix in ["", "-wal", "-shm"] { rename(directory.file + suffix, aside + suffix) }
-        let opened = try keep(from: aside, in: directory, boot: boot, lastKnownID: lastKnownID)
-        old = opened.store
-        return opened
+    private static func note(_ directory: StateDirectory) -> String { directory.path + "/salvage" }
+
+    /// Goes on where a power cut ended a salvage. - Returns: nil when there is nothing to go on with.
+    private static func finish(_ directory: StateDirectory, boot: Int64) throws -> Opened? {
+        guard let aside = readFile(note(directory)) else { return nil }
+        let isMoved = access(aside, F_OK) == 0
+        let isMade = access(directory.file, F_OK) == 0
+        guard aside.hasPrefix(directory.file + ".damaged-"), isMoved != isMade else {
+            unlink(note(directory))
+            return nil
+        }
+        return try moveAndKeep(aside, directory, boot: boot, lastKnownID: nil)
     }
 
     private static func fileSize(_ file: String) -> Int? {
@@ -103,6 +126,7 @@ enum Salvage {
             if count <= 0 { return }
             done += count
         }
+        fsync(descriptor)
     }
 
     private static func freeName(_ name: String) -> String {
@@ -129,7 +153,23 @@ enum Salvage {
         // Where the old numbering cannot be known, begin somewhere else than at 1: a receiver remembers recent sequence
         // numbers and would take an equal event under an equal number for a repeat.
         let first = last > 0 ? last + 1 : Int64.random(in: 1...9999)
+        let rebuilt = directory.file + ".rebuilt"
+        remove(rebuilt)
+        let kept = try fill(rebuilt, with: rows, boot: boot, first)
+        guard rename(rebuilt, directory.file) == 0 else {
+            throw DatabaseError(code: SQLITE_CANTOPEN, description: "\(rebuilt): \(systemWords())")
+        }
+        directory.sync()
+        unlink(note(directory))
         let store = try Store(file: directory.file, boot: boot, firstID: first)
+        return Opened(
+            store: store, waiting: try store.load(),
+            notice: .damaged(kept: kept, lost: lost + rows.count - kept, file: aside))
+    }
+
+    /// - Returns: how many went in.
+    private static func fill(_ file: String, with rows: [StoredEvent], boot: Int64, _ first: Int64) throws -> Int {
+        let store = try Store(file: file, boot: boot, firstID: first)
         // In small transactions: one row that will not go in must not take the others with it.
         var kept = 0
         for start in stride(from: 0, to: rows.count, by: 200) {
@@ -139,11 +179,11 @@ enum Salvage {
                 }
             }
         }
-        let again = try Store(file: directory.file, boot: boot, firstID: first)
-        let waiting = try again.load()
-        return Opened(
-            store: again, waiting: waiting,
-            notice: .damaged(kept: kept, lost: lost + rows.count - kept, file: aside))
+        // All of it in the one file, which is about to get its name.
+        try store.database.checkpoint(mode: SQLITE_CHECKPOINT_TRUNCATE)
+        store.database.close()
+        for suffix in ["-wal", "-shm"] { unlink(file + suffix) }
+        return kept
     }
 
     /// Every row that can be read, in order, and how many identifiers in between could not.
@@ -159,7 +199,8 @@ enum Salvage {
                 "SELECT \(Store.columns) FROM event WHERE id \(condition) ? ORDER BY id \(order) LIMIT ?",
                 [.integer(id), .integer(limit)]
             ) { row in
-                if let event = Store.event(row) { found.append(event) }
+                let event = Store.event(row)
+                if event.id < Store.largestID { found.append(event) }
                 return true
             }
             return found

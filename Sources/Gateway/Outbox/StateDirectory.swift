@@ -128,6 +128,14 @@ final class StateDirectory: Sendable {
         if pwrite(descriptor, zeros, zeros.count, status.st_size) == zeros.count { fdatasync(descriptor) }
     }
 
+    /// Names of files are as durable as their content from here on.
+    func sync() {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        fsync(descriptor)
+        close(descriptor)
+    }
+
     func releaseBallast() { unlink(ballast) }
 }
 

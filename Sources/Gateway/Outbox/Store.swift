@@ -11,8 +11,18 @@ final class Store {
     /// The last stored state of every point that has one, and the row that says so. Such rows outlive retention.
     private(set) var states: [String: (active: Bool, id: Int64)] = [:]
 
-    /// Opens or creates. - Parameter firstID: where a new file begins to count.
-    init(file: String, boot: Int64, firstID: Int64 = 1) throws {
+    /// It lies in memory: what is stored counts only once a receiver has it, and so do the states that it tells of.
+    private let isVolatile: Bool
+
+    /// No identifier of ours is ever greater: one that is, or is not positive, is damage.
+    static let largestID: Int64 = 1 << 53
+
+    /// Opens or creates.
+    /// - Parameters:
+    ///   - firstID: where a new file begins to count.
+    ///   - isVolatile: it lies in memory; states are remembered only by `remember`.
+    init(file: String, boot: Int64, firstID: Int64 = 1, isVolatile: Bool = false) throws {
+        self.isVolatile = isVolatile
         database = try Database(file)
         self.boot = boot
         // One event fills a quarter of such a page, and a commit writes whole pages. Only a new file takes the size.
@@ -30,7 +40,11 @@ final class Store {
         }
         try Self.createTables(database)
         let last = try database.number("SELECT max(id) FROM event") ?? 0
+        let first = try database.number("SELECT min(id) FROM event") ?? 1
         let reserved = try database.number("SELECT value FROM number WHERE name = 'first-id'") ?? 1
+        guard first > 0, last < Self.largestID, reserved < Self.largestID else {
+            throw DatabaseError.damage("\(file): numbers of events run from \(first) to \(max(last, reserved))")
+        }
         nextID = max(last + 1, reserved, firstID)
         if last == 0, firstID > 1 { try set("first-id", firstID) }
     }
@@ -74,24 +88,30 @@ final class Store {
         clock, boot, stored, sent, path, tries, ended, reason
         """
 
-    /// A row as an event; nil when its columns make no sense, as in a damaged file.
-    static func event(_ row: borrowing Database.Row) -> StoredEvent? {
-        guard let state = StoredEvent.State(rawValue: row.integer(1)),
-            let qualifier = UInt8(exactly: row.integer(9)).flatMap(Qualifier.init(rawValue:)),
-            let urgency = UInt8(exactly: row.integer(10)).flatMap(Urgency.init(rawValue:)),
-            let clock = UInt8(exactly: row.integer(14)).flatMap(ClockQuality.init(rawValue:)),
-            let partition = Int(exactly: row.integer(5)), let zone = Int(exactly: row.integer(6))
-        else { return nil }
-        let occurred = Moment(utc: row.integer(12), uptime: row.integer(13), clock: clock)
+    /// A row as an event. Where a column makes no sense, as in a damaged file, it is read as whatever gets the event
+    /// looked at: it waits, and it is urgent.
+    static func event(_ row: borrowing Database.Row) -> StoredEvent {
+        let clock = UInt8(exactly: row.integer(14)).flatMap(ClockQuality.init(rawValue:)) ?? .unknown
         let event = Event(
-            account: row.text(3), point: row.text(4), partition: partition, zone: zone, sia: row.text(7),
-            contactID: row.text(8), qualifier: qualifier, urgency: urgency, text: row.text(11), occurred: occurred)
+            account: row.text(3), point: row.text(4), partition: Int(clamping: row.integer(5)),
+            zone: Int(clamping: row.integer(6)), sia: row.text(7), contactID: row.text(8),
+            qualifier: UInt8(exactly: row.integer(9)).flatMap(Qualifier.init(rawValue:)) ?? .event,
+            urgency: urgency(row.integer(10)), text: row.text(11),
+            occurred: Moment(utc: time(row.integer(12)), uptime: time(row.integer(13)), clock: clock))
         return StoredEvent(
-            id: row.integer(0), event: event, state: state, active: row.optionalInteger(2).map { $0 != 0 },
-            stored: row.integer(16), boot: row.integer(15), sent: row.optionalInteger(17), path: row.optionalText(18),
-            tries: Int(clamping: row.optionalInteger(19) ?? 0), ended: row.optionalInteger(20),
+            id: row.integer(0), event: event, state: state(row.integer(1)),
+            active: row.optionalInteger(2).map { $0 != 0 }, stored: time(row.integer(16)), boot: row.integer(15),
+            sent: row.optionalInteger(17).map(time), path: row.optionalText(18),
+            tries: Int(clamping: row.optionalInteger(19) ?? 0), ended: row.optionalInteger(20).map(time),
             reason: row.optionalText(21))
     }
+
+    private static func state(_ number: Int64) -> StoredEvent.State { StoredEvent.State(rawValue: number) ?? .waiting }
+    private static func urgency(_ number: Int64) -> Urgency {
+        UInt8(exactly: number).flatMap(Urgency.init(rawValue:)) ?? .fire
+    }
+    /// Milliseconds that can be added and subtracted without a thought.
+    private static func time(_ number: Int64) -> Int64 { min(max(number, -1 << 53), 1 << 53) }
 
     /// Takes over what another store, still open, knew of the points.
     func adoptStates(of other: Store) { states.merge(other.states) { $0.id > $1.id ? $0 : $1 } }
@@ -106,7 +126,9 @@ final class Store {
             states[row.text(0)] = (row.integer(1) != 0, row.integer(2))
             return true
         }
-        let from = try database.number("SELECT value FROM number WHERE name = 'scan-from'") ?? 0
+        var from = try database.number("SELECT value FROM number WHERE name = 'scan-from'") ?? 0
+        // A place beyond the last event was never written by us.
+        if from > nextID { from = 0 }
         var waiting: [(id: Int64, point: String, urgency: Urgency)] = []
         try database.run(
             "SELECT id, state, active, point, urgency FROM event WHERE id >= ? ORDER BY id", [.integer(from)]
@@ -114,13 +136,25 @@ final class Store {
             let id = row.integer(0)
             let point = row.text(3)
             if let active = row.optionalInteger(2), id > states[point]?.id ?? 0 { states[point] = (active != 0, id) }
-            if row.integer(1) == 0 {
-                let urgency = UInt8(exactly: row.integer(4)).flatMap(Urgency.init(rawValue:)) ?? .fire
-                waiting.append((id, point, urgency))
-            }
+            if Self.state(row.integer(1)) == .waiting { waiting.append((id, point, Self.urgency(row.integer(4)))) }
             return true
         }
         return waiting
+    }
+
+    /// The events that every receiver has refused.
+    func parked() throws(DatabaseError) -> Set<Int64> {
+        var parked: Set<Int64> = []
+        try database.run("SELECT id FROM event WHERE state = 2") { row in
+            parked.insert(row.integer(0))
+            return true
+        }
+        return parked
+    }
+
+    /// Writes and syncs a row, whatever it says. - Throws: when the disk still takes nothing.
+    func prove(_ now: Int64) throws(DatabaseError) {
+        try transaction { () throws(DatabaseError) in try set("disk-tried", now) }
     }
 
     /// Stores events and marks in one transaction; durable when it returns.
@@ -131,11 +165,16 @@ final class Store {
             for (id, new) in zip(ids, events) { try insert(new, id: id, now: now) }
             for mark in marks { try write(mark) }
         }
+        if !isVolatile { remember(events, ids) }
+        nextID += Int64(events.count)
+        return ids
+    }
+
+    /// Takes the states that events tell of for the last ones.
+    func remember(_ events: [NewEvent], _ ids: [Int64]) {
         for (id, new) in zip(ids, events) {
             if let active = new.active { states[new.event.point] = (active, id) }
         }
-        nextID += Int64(events.count)
-        return ids
     }
 
     func transaction(_ body: () throws(DatabaseError) -> Void) throws(DatabaseError) {

@@ -25,6 +25,9 @@ public struct StoredEvent: Sendable {
         case parked = 2
         /// A named person discarded it; who and why is in `reason`.
         case discarded = 3
+
+        /// No receiver has it.
+        var isUnsent: Bool { self == .waiting || self == .parked }
     }
 
     public var id: Int64

@@ -1,0 +1,168 @@
+import AlarmProtocol
+import Glibc
+
+/// Reading events back: for sending, and for whoever asks.
+extension Outbox {
+    /// Reads one event; nil when there is no such event, or it cannot be read.
+    public func event(_ id: Int64) -> StoredEvent? {
+        (try? events("WHERE id = ?", [.integer(id)]))?.first
+    }
+
+    /// Reads one waiting event for sending, and some that follow it: a backlog is mostly sent in its order.
+    /// - Returns: nil when there is no such event.
+    /// - Throws: when it cannot be read now. Damage is seen to by the next `keepHouse`.
+    func read(_ id: Int64) throws(DatabaseError) -> StoredEvent? {
+        let now = clock()
+        let (found, epoch) = try reader.withLock {
+            (readers: inout Readers) throws(DatabaseError) -> (StoredEvent?, Int64?) in
+            if readers.epoch == nil, now.clock == .known { readers.epoch = now.utc - now.uptime }
+            if let known = readers.ahead.removeValue(forKey: id) { return (known, readers.epoch) }
+            do throws(DatabaseError) {
+                let some = try Self.read(
+                    directory.file, &readers.disk, "WHERE id >= ? ORDER BY id LIMIT ?",
+                    [.integer(id), .integer(Self.readAhead)])
+                noteRead(nil)
+                readers.ahead = Dictionary(
+                    some.filter { $0.state == .waiting }.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+            } catch {
+                noteRead(error)
+                throw error
+            }
+            return (readers.ahead.removeValue(forKey: id), readers.epoch)
+        }
+        // What is not on the disk, or no longer waits, is looked for with all that is known.
+        guard let found else { return try events("WHERE id = ?", [.integer(id)]).first }
+        return found.dated(from: epoch, in: boot, at: now)
+    }
+
+    /// How many events are read at a time.
+    private static let readAhead: Int64 = 32
+
+    public struct Summary: Sendable {
+        public var waiting = 0
+        public var mostUrgent: Urgency?
+        public var oldest: Int64?
+        public var parked = 0
+        /// More than a quarter of the room is taken.
+        public var isFilling = false
+        public var trouble: String?
+    }
+
+    public func summary() -> Summary {
+        queue.withLock { queue in
+            Summary(
+                waiting: queue.waiting.count, mostUrgent: queue.waiting.mostUrgent, oldest: queue.waiting.oldest,
+                parked: queue.parked.count, isFilling: queue.waiting.count * 4 >= limits.waitingEvents,
+                trouble: queue.trouble)
+        }
+    }
+
+    var mostUrgentWaiting: Urgency? { queue.withLock { $0.waiting.mostUrgent } }
+    public var waitingCount: Int { queue.withLock { $0.waiting.count } }
+
+    /// Events after an identifier, oldest first; those whose outcome is not written yet are shown with it.
+    public func list(after id: Int64, limit: Int, unsentOnly: Bool = false) -> [StoredEvent] {
+        let filter = unsentOnly ? "AND state IN (0, 2)" : ""
+        let found = try? events("WHERE id > ? \(filter) ORDER BY id LIMIT ?", [.integer(id), .integer(Int64(limit))])
+        return Array((found ?? []).filter { !unsentOnly || $0.state.isUnsent }.prefix(limit))
+    }
+
+    /// The newest events, oldest of them first.
+    public func latest(_ limit: Int, unsentOnly: Bool = false) -> [StoredEvent] {
+        let filter = unsentOnly ? "WHERE state IN (0, 2)" : ""
+        let found = try? events("\(filter) ORDER BY id DESC LIMIT ?", [.integer(Int64(limit))])
+        return (found ?? []).filter { !unsentOnly || $0.state.isUnsent }.suffix(limit)
+    }
+
+    /// Those of the given events whose wait has ended.
+    func ended(among ids: Set<Int64>) -> [Int64] {
+        queue.withLock { queue in ids.filter { !queue.waiting.contains($0) } }.sorted()
+    }
+
+    /// In the order of their identifiers, whatever the condition's.
+    private func events(_ condition: String, _ values: [Database.Value]) throws(DatabaseError) -> [StoredEvent] {
+        let pending = queue.withLock { queue in
+            Dictionary(queue.marks.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
+        }
+        let now = clock()
+        let (found, epoch) = try reader.withLock {
+            (readers: inout Readers) throws(DatabaseError) -> ([StoredEvent], Int64?) in
+            if readers.epoch == nil, now.clock == .known { readers.epoch = now.utc - now.uptime }
+            var events: [StoredEvent]
+            do throws(DatabaseError) {
+                events = try Self.read(directory.file, &readers.disk, condition, values)
+                noteRead(nil)
+            } catch {
+                noteRead(error)
+                throw error
+            }
+            if let emergencyFile, access(emergencyFile, F_OK) == 0 {
+                let known = Set(events.map(\.id))
+                let more = (try? Self.read(emergencyFile, &readers.emergency, condition, values)) ?? []
+                events += more.filter { !known.contains($0.id) }
+            }
+            return (events, readers.epoch)
+        }
+        return found.map { event in
+            let event = pending[event.id].map { event.with($0) } ?? event
+            return event.dated(from: epoch, in: boot, at: now)
+        }.sorted { $0.id < $1.id }
+    }
+
+    /// How many reads in a row the disk may refuse before the file counts as damaged.
+    private static let readLimit = 20
+
+    private func noteRead(_ error: DatabaseError?) {
+        queue.withLock { queue in
+            guard let error else {
+                queue.failedReads = 0
+                return
+            }
+            if error.isUnreadable { queue.failedReads += 1 }
+            if error.isDamage || queue.failedReads >= Self.readLimit { queue.metDamage = true }
+        }
+    }
+
+    private static func read(
+        _ file: String, _ database: inout Database?, _ condition: String, _ values: [Database.Value]
+    ) throws(DatabaseError) -> [StoredEvent] {
+        var events: [StoredEvent] = []
+        do throws(DatabaseError) {
+            if database == nil { database = try Database(file, .readOnly) }
+            try database?.run("SELECT \(Store.columns) FROM event \(condition)", values) { row in
+                events.append(Store.event(row))
+                return true
+            }
+        } catch {
+            database = nil
+            throw error
+        }
+        return events
+    }
+}
+
+extension StoredEvent {
+    /// With the end of its wait, which may not be written yet.
+    fileprivate func with(_ mark: Mark) -> StoredEvent {
+        var event = self
+        event.state = mark.state
+        event.sent = mark.sent
+        event.path = mark.path
+        event.tries = mark.tries
+        event.ended = mark.ended
+        event.reason = mark.reason
+        return event
+    }
+
+    /// With the time worked out by the uptime, where the clock was not known when it happened and has been since, in the
+    /// same boot (promise 11).
+    fileprivate func dated(from epoch: Int64?, in boot: Int64, at now: Moment) -> StoredEvent {
+        guard let epoch, self.boot == boot, event.occurred.clock == .unknown,
+            (0...max(0, now.uptime)).contains(event.occurred.uptime)
+        else { return self }
+        var dated = self
+        dated.event.occurred = Moment(
+            utc: epoch + event.occurred.uptime, uptime: event.occurred.uptime, clock: .corrected)
+        return dated
+    }
+}
