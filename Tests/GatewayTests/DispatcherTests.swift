@@ -352,4 +352,26 @@ struct DispatcherTests {
         #expect(bench.answer(.failed(why: "cut"), on: 0) == [.abandon(path: 0)])
         #expect(bench.answer(.failed(why: "cut"), on: 1) == [.abandon(path: 1), .release(100)])
     }
+
+    @Test("A receiver that answers link tests but no events is called down, and left out while another works")
+    func pollsOnly() {
+        var bench = Bench()
+        bench.settle()
+        bench.waiting = [1]
+        var told: [Dispatcher.Action] = []
+        for _ in 0..<3 {
+            _ = bench.decide()
+            #expect(bench.work(0) == .event(1))
+            told += bench.answer(.failed(why: "silent"), on: 0).filter {
+                if case .pathDown = $0 { true } else { false }
+            }
+            bench.now += Dispatcher.firstBackOff
+            // The second path is taken away, so that the first is tried again and again.
+            _ = bench.decide()
+            if bench.work(1) == .event(1) { _ = bench.answer(.failed(why: "cut"), on: 1) }
+            if bench.work(0) == .poll { _ = bench.answer(.acknowledged, on: 0) }
+        }
+        #expect(told.count == 1)
+        #expect(!bench.dispatcher.paths[0].isTrusted)
+    }
 }

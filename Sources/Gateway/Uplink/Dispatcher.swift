@@ -38,6 +38,8 @@ struct Dispatcher: Sendable {
         var corrections = 0
         /// It has been sent again because the connection turned out to have been closed by the other end.
         var wasRenewed = false
+        /// It carries an event, also where that has meanwhile been delivered over another path.
+        var carriesEvent = false
     }
 
     enum Input: Sendable, Equatable {
@@ -95,6 +97,15 @@ struct Dispatcher: Sendable {
         var clockOffset: Int64 = 0
         var clockFault = false
         var lastFailure: String?
+        /// How often in a row an event failed although the exchange before it had been answered. A receiver that answers
+        /// link tests and no events is no way to the centre.
+        var falseHopes = 0
+        /// Twice at least: the first failure of a line that is cut looks the same.
+        var givesFalseHopes: Bool { falseHopes >= max(2, rules.attempts) }
+        /// Until when link tests alone do not make it trusted again, after too many of those.
+        var mistrustedUntil: Int64 = 0
+        /// It has been told down, and not up since.
+        var isToldDown = false
 
         var isDown: Bool { if case .down = health { true } else { false } }
         /// Its last exchange did not fail: it may be given an event.
@@ -108,6 +119,8 @@ struct Dispatcher: Sendable {
     static let hesitation: Int64 = 1000
     static let firstBackOff: Int64 = 500
     static let longestBackOff: Int64 = 10_000
+    /// How long a path that answers link tests but no events is left out while another works.
+    static let mistrust: Int64 = 60_000
     /// How often one message's clock is corrected before the path counts as failing.
     static let correctionLimit = 2
 
@@ -120,7 +133,7 @@ struct Dispatcher: Sendable {
         switch input {
         case .acknowledged:
             paths[path].exchange = nil
-            var actions = answered(path, now)
+            var actions = answered(exchange, path, now)
             if case .event(let id) = exchange.work {
                 actions.append(.acknowledge(id, path: path))
                 settleCopies(of: id)
@@ -130,7 +143,7 @@ struct Dispatcher: Sendable {
         case .wrongClock(let offset): return correct(exchange, path, by: offset, now)
         case .refused(let why):
             paths[path].exchange = nil
-            var actions = answered(path, now)
+            var actions = answered(exchange, path, now)
             if case .event(let id) = exchange.work { actions.append(.refuse(id, path: path, why: why)) }
             return actions
         case .cannotBeSaid(let why):
@@ -249,7 +262,8 @@ struct Dispatcher: Sendable {
     private mutating func begin(_ work: Work, _ path: Int, _ now: Int64) -> Action {
         exchanges += 1
         let exchange = Exchange(
-            number: exchanges, work: work, started: now, deadline: now + paths[path].rules.timeout)
+            number: exchanges, work: work, started: now, deadline: now + paths[path].rules.timeout,
+            carriesEvent: work != .poll)
         paths[path].exchange = exchange
         paths[path].lastSent = now
         return .send(path: path, exchange, clockOffset: paths[path].clockOffset)
@@ -273,7 +287,7 @@ struct Dispatcher: Sendable {
         // A receiver that answers NAK to a link test whatever the time (some do) is alive all the same.
         if exchange.work == .poll {
             paths[path].exchange = nil
-            return answered(path, now)
+            return answered(exchange, path, now)
         }
         var actions: [Action] = []
         if !paths[path].clockFault {
@@ -284,32 +298,49 @@ struct Dispatcher: Sendable {
         return actions + failed(exchange, path, why, now)
     }
 
-    private mutating func answered(_ path: Int, _ now: Int64) -> [Action] {
-        // Also after a start: the path may have been told down by a daemon that was then cut off.
-        let wasDown = paths[path].isDown || paths[path].health == .untried
-        paths[path].health = .working
+    private mutating func answered(_ exchange: Exchange, _ path: Int, _ now: Int64) -> [Action] {
+        let isFirst = paths[path].health == .untried
         paths[path].failures = 0
         paths[path].backOff = 0
         paths[path].nextTry = now
         paths[path].lastGood = now
-        return wasDown ? [.pathUp(path)] : []
+        if exchange.carriesEvent {
+            paths[path].falseHopes = 0
+        } else if now < paths[path].mistrustedUntil {
+            paths[path].nextTry = now + Self.longestBackOff
+            return []
+        }
+        paths[path].health = .working
+        // Also after a start: the path may have been told down by a daemon that was then cut off.
+        guard isFirst || (paths[path].isToldDown && !paths[path].givesFalseHopes) else { return [] }
+        paths[path].isToldDown = false
+        return [.pathUp(path)]
     }
 
     private mutating func failed(_ exchange: Exchange, _ path: Int, _ why: String, _ now: Int64) -> [Action] {
+        let wasTrusted = paths[path].health == .working
         paths[path].exchange = nil
         paths[path].failures += 1
         paths[path].lastFailure = why
         paths[path].backOff = min(max(Self.firstBackOff, paths[path].backOff * 2), Self.longestBackOff)
         paths[path].nextTry = now + paths[path].backOff
+        if exchange.carriesEvent, wasTrusted {
+            paths[path].falseHopes += 1
+            if paths[path].givesFalseHopes {
+                paths[path].mistrustedUntil = now + Self.mistrust
+                paths[path].lastFailure = "link tests are answered, events are not: \(why)"
+            }
+        }
         var actions: [Action] = [.abandon(path: path)]
         if case .event(let id) = exchange.work, carriers(of: id) == 0 { actions.append(.release(id)) }
-        if !paths[path].isDown {
-            if paths[path].failures >= paths[path].rules.attempts {
-                paths[path].health = .down(since: now)
-                actions.append(.pathDown(path, why: why, lastGood: paths[path].lastGood))
-            } else {
-                paths[path].health = .failing(paths[path].failures)
-            }
+        if paths[path].failures >= paths[path].rules.attempts || paths[path].givesFalseHopes {
+            if !paths[path].isDown { paths[path].health = .down(since: now) }
+            guard !paths[path].isToldDown else { return actions }
+            paths[path].isToldDown = true
+            actions.append(
+                .pathDown(path, why: paths[path].lastFailure ?? why, lastGood: paths[path].lastGood))
+        } else {
+            paths[path].health = .failing(paths[path].failures)
         }
         return actions
     }
