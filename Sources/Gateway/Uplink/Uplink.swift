@@ -41,7 +41,14 @@ final class Uplink {
 
     /// How often each waiting event has been tried. Forgotten with the event, or when those of discarded events
     /// outnumber the others.
-    private var tries: [Int64: Int] = [:]
+    private var tries: [Int64: Tries] = [:]
+
+    private struct Tries {
+        var count = 0
+        /// It was first said without its time, because the clock was not set: a receiver knows a repeat by its content,
+        /// so it is never said otherwise.
+        var isUndated = false
+    }
     private var isStopped = false
 
     init(
@@ -144,7 +151,9 @@ final class Uplink {
         case .pathDown(let path, let why, let lastGood):
             logger.error("path \(settings[path].name) is down: \(why)")
             let ago = lastGood.map { "last answer \((clock().uptime - $0) / 1000) s ago" } ?? "never answered"
-            report(.path(settings[path].name, isDown: true, text: "\(why); \(ago); \(outbox.waitingCount) events wait"))
+            report(
+                .path(settings[path].name, isDown: true, text: "\(why); \(ago); events waiting: \(outbox.waitingCount)")
+            )
         case .pathUp(let path):
             logger.notice("path \(settings[path].name) works")
             report(.path(settings[path].name, isDown: false, text: "works again"))
@@ -157,7 +166,8 @@ final class Uplink {
     private func acknowledged(_ id: Int64, over path: Int) {
         let sentAt = sending[path]?.sentAt.utc ?? clock().utc
         figures[path].acknowledged += 1
-        outbox.acknowledge(id, sent: sentAt, path: settings[path].name, tries: tries.removeValue(forKey: id) ?? 1)
+        outbox.acknowledge(
+            id, sent: sentAt, path: settings[path].name, tries: tries.removeValue(forKey: id)?.count ?? 1)
         sending[path] = nil
     }
 
@@ -169,7 +179,7 @@ final class Uplink {
         logger.warning("\(settings[path].receiver) refuses event \(StoredEvent.sequence(of: id)): \(why)")
         guard isRefusedByAll else { return }
         let point = outbox.event(id)?.event.point ?? "?"
-        outbox.park(id, reason: "refused by every receiver: \(why)", tries: tries.removeValue(forKey: id) ?? 1)
+        outbox.park(id, reason: "refused by every receiver: \(why)", tries: tries.removeValue(forKey: id)?.count ?? 1)
         // A report of a refusal that is itself refused would go round for ever.
         guard point != BoxTrouble.parkedPoint else { return }
         report(.parked(sequence: StoredEvent.sequence(of: id), point: point, why: why))
@@ -187,7 +197,7 @@ final class Uplink {
             case .success(let sayable): message = sayable
             case .failure(let obstacle): return handleLater(obstacle.input, path: path, exchange: exchange.number)
             }
-            tries[id, default: 0] += 1
+            tries[id, default: Tries()].count += 1
             if tries.count > 2 * outbox.waitingCount + 1000 { tries = tries.filter { outbox.isWaiting($0.key) } }
         }
         do {
@@ -219,7 +229,7 @@ final class Uplink {
             return .failure(Obstacle(input: .notNow))
         }
         guard let stored else {
-            outbox.park(id, reason: "it is not in the store", tries: tries.removeValue(forKey: id) ?? 0)
+            outbox.park(id, reason: "it is not in the store", tries: tries.removeValue(forKey: id)?.count ?? 0)
             report(.parked(sequence: StoredEvent.sequence(of: id), point: "?", why: "it is not in the store"))
             return .failure(Obstacle(input: .vanished))
         }
@@ -248,7 +258,10 @@ final class Uplink {
         _ stored: StoredEvent, over path: Int, now: Moment, clockOffset: Int64
     ) throws(FrameError) -> Message {
         let settings = settings[path]
-        return try stored.event.message(
+        var event = stored.event
+        if tries[stored.id]?.isUndated ?? false { event.occurred.clock = .unknown }
+        if event.occurred.clock == .unknown { tries[stored.id, default: Tries()].isUndated = true }
+        return try event.message(
             as: settings.format, sequence: stored.sequence, receiver: settings.receiverNumber, line: settings.line,
             account: settings.account, characterSet: settings.characterSet, extended: settings.extendedBlocks,
             sendingTime: Timestamp(utc: now.utc + clockOffset))
