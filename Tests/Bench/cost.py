@@ -86,6 +86,7 @@ def written_on(disk, bench):
     module.toggle(2)
     receiver.wait(9 + 2 * inputs)
     gateway.wait_until_drained()
+    gateway.wait_until_at_rest()
     floor = rig.Floor(disk.directory, receiver.port)
     floor.ask("append 1 4120")
 

@@ -307,6 +307,15 @@ class Gateway:
         """Nothing waits, and that is written."""
         wait("nothing waits any more", lambda: self.stored("state = 0") == 0, 120)
 
+    def wait_until_at_rest(self):
+        """It has written nothing for three seconds: what it makes once, as room for its files, is made."""
+        quiet_since, before = time.monotonic(), self.written()
+        end = quiet_since + 30
+        while time.monotonic() < min(end, quiet_since + 3):
+            time.sleep(0.2)
+            if self.written() != before:
+                quiet_since, before = time.monotonic(), self.written()
+
     def stored(self, condition="1"):
         """Events in its store for which this holds."""
         with contextlib.closing(sqlite3.connect(f"file:{self.state}/outbox.db?mode=ro", uri=True)) as store:
