@@ -44,7 +44,7 @@ struct Daemon: ParsableArguments {
             try connection.send(request)
             try use(connection)
         } catch let refusal as ControlRefusal {
-            printError("larmnod: \(refusal)")
+            printError("larmnod: \(refusal.description.printable)")
             throw ExitCode(1)
         }
     }

@@ -1,3 +1,4 @@
+import Gateway
 import Glibc
 
 /// A line for whoever reads the errors.
@@ -12,4 +13,5 @@ func printLine(_ bytes: [UInt8]) {
     line.withUnsafeBytes { _ = write(STDOUT_FILENO, $0.baseAddress, $0.count) }
 }
 
-func printLine(_ text: String) { printLine(Array(text.utf8)) }
+/// For people: texts of panels and receivers are in it, so nothing in it may steer their terminal.
+func printLine(_ text: String) { printLine(Array(text.printable.utf8)) }

@@ -59,11 +59,12 @@ struct LogLines: LogHandler {
             case .error: (3, "error")
             case .critical: (2, "critical")
             }
+        let message = "\(event.message)".printable
         if Self.underSystemd {
-            printError("<\(word.0)>\(label): \(event.message)")
+            printError("<\(word.0)>\(label): \(message)")
         } else {
             printError(
-                "\(StatusScreen.utc(nowInMilliseconds(), withMilliseconds: true)) \(word.1) \(label): \(event.message)")
+                "\(StatusScreen.utc(nowInMilliseconds(), withMilliseconds: true)) \(word.1) \(label): \(message)")
         }
     }
 }

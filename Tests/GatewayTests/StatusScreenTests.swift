@@ -30,6 +30,24 @@ struct StatusScreenTests {
         #expect(StatusScreen.lines(status(devices: devices), all: true).count == 3 + 3 + devices)
     }
 
+    @Test("What a panel or a peer says cannot steer the terminal, nor push a line over its end")
+    func hostileTexts() {
+        var status = status(devices: 1, lost: 1)
+        status.site = "\u{1B}]0;evil\u{07}\u{9B}2J\r\nALL WELL"
+        status.devices[0].why = "\u{1B}[2Jgone\u{202E}\u{2028}\t" + String(repeating: "火災", count: 100)
+        status.points[0].text = "Dörr 日本語 👩‍🚒 é"
+        for all in [false, true] {
+            let text = StatusScreen.lines(status, all: all).joined()
+            #expect(!text.unicodeScalars.contains { $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) })
+            #expect(!text.contains("\u{202E}") && !text.contains("\u{2028}"))
+            #expect(text.contains("Dörr 日本語 👩‍🚒 é"))
+        }
+        #expect(StatusScreen.lines(status).allSatisfy { $0.columns <= 80 })
+        #expect(StatusScreen.lines(status).contains { $0.columns >= 79 && $0.hasSuffix("…") })
+        #expect("日本語".columns == 6 && "åäö".columns == 3 && "e\u{301}".columns == 1)
+        #expect("日本語".fitted(to: 4) == "日…" && "abcd".fitted(to: 4) == "abcd" && "".fitted(to: 3) == "")
+    }
+
     @Test("The worst first, and the verdict on top")
     func worstFirst() {
         let lines = StatusScreen.lines(status(devices: 2, lost: 1))

@@ -66,7 +66,7 @@ public struct SiteStatus: Codable, Sendable {
         public var name: String
         public var text: String
         public var kind: String
-        /// "active", "fault", "at rest", or "not heard yet".
+        /// "active", "fault", "at rest", or "never active".
         public var state: String
         public var zone: Int
     }

@@ -38,11 +38,10 @@ final class ControlServer: Sendable {
         started = clock()
         let path = site.controlSocket
         guard path.utf8.count < 108 else {
-            throw ControlRefusal("control socket \(path): the name is longer than 107 bytes; set site.control shorter")
+            throw ControlRefusal("control socket \(path): the name is longer than 107 bytes; set site.socket shorter")
         }
+        try Self.removeSocket(path)
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        // The outbox's lock says that we are the only one: a socket that is there is a dead process's.
-        unlink(path)
         let directory = path.split(separator: "/").dropLast().joined(separator: "/")
         mkdir("/" + directory, 0o755)
         var address = unixAddress(path)
@@ -55,18 +54,31 @@ final class ControlServer: Sendable {
             let words = systemWords()
             close(descriptor)
             throw ControlRefusal(
-                "control socket \(path): \(words). Give its directory to the user that runs larmnod, or set site.control."
+                "control socket \(path): \(words). Give its directory to the user that runs larmnod, or set site.socket."
             )
         }
         chmod(path, site.operators == nil ? 0o600 : 0o660)
         if let group = site.operators {
-            guard let entry = getgrnam(group) else {
+            guard let number = Self.number(ofGroup: group) else {
+                close(descriptor)
+                unlink(path)
                 throw ControlRefusal("site.operators: there is no group \"\(group)\" on this machine (getent group)")
             }
-            if chown(path, uid_t.max, entry.pointee.gr_gid) != 0 {
+            if chown(path, uid_t.max, number) != 0 {
                 logger.warning("control socket: cannot be given to group \(group): \(systemWords())")
             }
         }
+    }
+
+    /// The outbox's lock says that we are the only one: a socket that is there is a dead process's. Anything else is
+    /// somebody's, and stays.
+    private static func removeSocket(_ path: String) throws(ControlRefusal) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return }
+        guard status.st_mode & S_IFMT == S_IFSOCK else {
+            throw ControlRefusal("control socket \(path): there is something else of that name; set site.socket")
+        }
+        unlink(path)
     }
 
     func live() {
@@ -74,7 +86,12 @@ final class ControlServer: Sendable {
             var polled = [descriptor, stopping.descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             guard poll(&polled, 2, -1) > 0, polled[0].revents != 0, !stopping.isSet else { continue }
             let client = accept(descriptor, nil, nil)
-            guard client >= 0 else { continue }
+            guard client >= 0 else {
+                // Out of descriptors, most likely: the asker waits in the queue until there are some.
+                var stop = pollfd(fd: stopping.descriptor, events: Int16(POLLIN), revents: 0)
+                poll(&stop, 1, 200)
+                continue
+            }
             _ = fcntl(client, F_SETFD, FD_CLOEXEC)
             serve(client)
         }
@@ -90,10 +107,10 @@ final class ControlServer: Sendable {
             return
         }
         do {
-            _ = try WorkerThread("control client") { [self] in
+            try WorkerThread("control client") { [self] in
                 defer { clients.subtract(1, ordering: .relaxed) }
                 answer(client)
-            }
+            }.detach()
         } catch { clients.subtract(1, ordering: .relaxed) }
     }
 
@@ -116,20 +133,36 @@ final class ControlServer: Sendable {
         }
     }
 
+    /// The system's user database answers from one buffer for the whole process.
+    private static let userDatabase = Mutex(())
+
+    private static func number(ofGroup name: String) -> gid_t? {
+        userDatabase.withLock { _ in getgrnam(name)?.pointee.gr_gid }
+    }
+
+    /// A user's name and groups; nil for one whom the system does not know.
+    private static func look(up user: uid_t) -> (name: String, groups: [gid_t])? {
+        userDatabase.withLock { _ in
+            guard let entry = getpwuid(user) else { return nil }
+            var count: Int32 = 256
+            var groups = [gid_t](repeating: 0, count: Int(count))
+            let isComplete = getgrouplist(entry.pointee.pw_name, entry.pointee.pw_gid, &groups, &count) > 0
+            return (
+                String(cString: entry.pointee.pw_name), isComplete ? Array(groups.prefix(Int(max(0, count)))) : []
+            )
+        }
+    }
+
     /// Who asks, by name. - Throws: `ControlRefusal` for somebody who may not.
     private func permitted(_ client: ControlClient) throws(ControlRefusal) -> String {
         guard let user = client.user else { throw ControlRefusal("the operating system does not say who you are") }
-        let entry = getpwuid(user)
-        let name = entry.map { String(cString: $0.pointee.pw_name) } ?? "user \(user)"
+        let entry = Self.look(up: user)
+        let name = entry?.name ?? "user \(user)"
         if user == 0 || user == getuid() { return name }
-        if let group = site.operators, let wanted = getgrnam(group)?.pointee.gr_gid, let entry {
-            var count: Int32 = 256
-            var groups = [gid_t](repeating: 0, count: Int(count))
-            if getgrouplist(entry.pointee.pw_name, entry.pointee.pw_gid, &groups, &count) > 0,
-                groups.prefix(Int(count)).contains(wanted)
-            {
-                return name
-            }
+        if let group = site.operators, let wanted = Self.number(ofGroup: group),
+            entry?.groups.contains(wanted) ?? false
+        {
+            return name
         }
         logger.warning("\(name) asked and may not")
         let hint = site.operators.map { "Members of the group \($0) may: ask your administrator." }
@@ -138,7 +171,7 @@ final class ControlServer: Sendable {
     }
 }
 
-/// One asker's connection. Bounded: a line of at most 4 KiB in, and two seconds for each write.
+/// One asker's connection. Bounded: a line of at most 4 KiB in within two seconds, and two seconds for each write.
 final class ControlClient: Sendable {
     private let descriptor: Int32
 
@@ -163,7 +196,8 @@ final class ControlClient: Sendable {
     func readLine() -> [UInt8]? {
         var line: [UInt8] = []
         var byte: UInt8 = 0
-        while line.count < 4096, recv(descriptor, &byte, 1, 0) == 1 {
+        let deadline = ContinuousClock.now + .seconds(2)
+        while line.count < 4096, ContinuousClock.now < deadline, recv(descriptor, &byte, 1, 0) == 1 {
             if byte == UInt8(ascii: "\n") { return line }
             line.append(byte)
         }

@@ -10,12 +10,12 @@ public enum StatusScreen {
         let bad = rows.filter { $0.rank < .well }.count
         let verdict = bad == 0 ? "ALL WELL" : "\(bad) \(bad == 1 ? "THING NEEDS" : "THINGS NEED") ATTENTION"
         let head = [
-            cut(pad("\(status.site) (account \(status.account))", 46) + "running \(span(status.running))"),
+            cut(pad("\(status.site.printable) (account \(status.account))", 46) + "running \(span(status.running))"),
             cut(pad(verdict, 46) + utc(status.now) + (status.clockIsKnown ? "" : " (clock not set)")),
             "",
         ]
         if all {
-            let widest = (rows.map(\.what.count).max() ?? 0) + 1
+            let widest = (rows.map(\.what.columns).max() ?? 0) + 1
             return head + rows.map { pad($0.rank.word, 9) + pad($0.what, widest) + " " + $0.how }
         }
         var body = rows.map { cut(pad($0.rank.word, 9) + pad($0.what, 27) + " " + $0.how) }
@@ -46,6 +46,12 @@ public enum StatusScreen {
         var rank: Rank
         var what: String
         var how: String
+
+        init(rank: Rank, what: String, how: String) {
+            self.rank = rank
+            self.what = what.printable
+            self.how = how.printable
+        }
     }
 
     private static func rows(_ status: SiteStatus) -> [Row] {
@@ -108,11 +114,11 @@ public enum StatusScreen {
         }
     }
 
-    private static func cut(_ line: String) -> String { line.count <= width ? line : line.prefix(width - 1) + "…" }
+    private static func cut(_ line: String) -> String { line.fitted(to: width) }
 
     private static func pad(_ text: String, _ width: Int) -> String {
-        let text = text.count < width ? text : text.prefix(width - 2) + "…"
-        return text + String(repeating: " ", count: width - text.count)
+        let text = text.fitted(to: width - 1)
+        return text + String(repeating: " ", count: width - text.columns)
     }
 
     /// "12 s", "3 min", "4 h", "5 d".
