@@ -83,7 +83,12 @@ let package = Package(
             name: "DriverTests", dependencies: ["Drivers"], exclude: ["Recordings", "Vectors"],
             swiftSettings: strict),
         .testTarget(
-            name: "GatewayTests", dependencies: ["Gateway", "Receiver"], exclude: ["Refusals"], swiftSettings: strict),
+            name: "GatewayTests",
+            dependencies: [
+                "Gateway", "Receiver", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            exclude: ["Refusals"], swiftSettings: strict),
         .testTarget(name: "ReceiverTests", dependencies: ["Receiver"], swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17

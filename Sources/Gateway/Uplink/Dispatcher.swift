@@ -206,7 +206,8 @@ struct Dispatcher: Sendable {
             let event: Waiting.Taken?
             if path.isTrusted {
                 let stranded = stranded(now, for: path.rules, supply)
-                event = supply.take(path.rules, earlierCarries, stranded?.urgency) ?? stranded
+                // A path that would take over a stranded event takes whatever is more urgent first.
+                event = supply.take(path.rules, earlierCarries && stranded == nil, stranded?.urgency) ?? stranded
             } else {
                 // Turn about: a link test, then an event where nobody else can take it.
                 event = path.failures % 2 == 1 ? nil : supply.take(path.rules, anyTrusted, nil)
