@@ -10,6 +10,7 @@ needs root: otherwise sudo without a password is used. Exits with 1 when a test 
 
 import argparse
 import concurrent.futures
+import contextlib
 import importlib
 import os
 import pathlib
@@ -24,6 +25,7 @@ import traceback
 
 import rig
 
+RUNNING = set()  # process groups of tests
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT = 240
 
@@ -71,6 +73,7 @@ def judge(options, base, name):
         [str(a) for a in arguments] + (["--long"] if options.long else []), start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
     )  # fmt: skip
+    RUNNING.add(child.pid)
     try:
         output, passed = child.communicate(timeout=limit)[0], child.returncode == 0
     except subprocess.TimeoutExpired:
@@ -79,6 +82,7 @@ def judge(options, base, name):
         for log in sorted(directory.glob("*.log")):
             output += f"--- {log.name} (its end)\n" + "\n".join(log.read_text(errors="replace").splitlines()[-25:]) + "\n"
     clear(child.pid, directory)
+    RUNNING.discard(child.pid)
     what = (tests()[name][0].__doc__ or "").strip().split("\n")[0]
     line = f"{'ok  ' if passed else 'FAIL'} {name:34} {time.monotonic() - began:5.0f} s  {what}"
     if not passed:
@@ -122,15 +126,22 @@ def main():
     base = pathlib.Path(tempfile.mkdtemp(prefix="larmnod-"))
     base.chmod(0o755)  # other users look in, to be refused
     passed = 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is cleared away
     try:
         subprocess.run([HERE.parent / "Standins" / "libgpiod" / "build.sh", base / "standin"], check=True)
         with concurrent.futures.ThreadPoolExecutor(options.workers) as pool:
             # The longest first.
             order = sorted(names, key=lambda name: -getattr(tests()[name][0], "limit", LIMIT))
-            for done in concurrent.futures.as_completed([pool.submit(judge, options, base, name) for name in order]):
-                ok, line = done.result()
-                passed += ok
-                print(line, flush=True)
+            try:
+                for done in concurrent.futures.as_completed([pool.submit(judge, options, base, name) for name in order]):
+                    ok, line = done.result()
+                    passed += ok
+                    print(line, flush=True)
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for group in RUNNING.copy():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(group, signal.SIGKILL)
     finally:
         shutil.rmtree(base, ignore_errors=True)
     print(f"{passed} passed, {len(names) - passed} failed")
