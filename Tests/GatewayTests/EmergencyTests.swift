@@ -86,6 +86,36 @@ struct EmergencyTests {
         #expect(try open().lastStates() == ["b": false])
     }
 
+    @Test("What waited in a file that could not be opened at the start is sent once it can be, behind nothing new")
+    func unreadableAtStart() throws {
+        let state = scratch.path + "/state"
+        let first = try open()
+        let old = try first.append([NewEvent(sample("a", text: "old")), NewEvent(sample("b", text: "refused"))])
+        first.park(old[1], reason: "refused by every receiver", tries: 1)
+        first.keepHouse(closing: true)
+        first.directory.unlock()
+        try FileManager.default.moveItem(atPath: state + "/outbox.db", toPath: scratch.path + "/away")
+        try FileManager.default.createDirectory(atPath: state + "/outbox.db", withIntermediateDirectories: false)
+
+        let outbox = try open()
+        let got = Locked<[String]>([])
+        receiver(outbox, got)
+        #expect(outbox.summary().trouble != nil && outbox.waitingCount == 0)
+        let new = try outbox.append([NewEvent(sample("c", text: "new"))])
+        #expect(new[0] > old[1])
+        try FileManager.default.removeItem(atPath: state + "/outbox.db")
+        try FileManager.default.moveItem(atPath: scratch.path + "/away", toPath: state + "/outbox.db")
+        clock.advance(5000)
+        outbox.keepHouse()
+        #expect(outbox.summary().trouble == nil)
+        #expect(outbox.waitingCount == 1 && outbox.summary().parked == 1)
+        #expect(outbox.event(old[0])?.event.text == "old")
+        let next = try outbox.append([NewEvent(sample("c", text: "next"))])
+        #expect(next == [new[0] + 1])
+        for _ in 0..<500 where outbox.waitingCount > 0 { usleep(10_000) }
+        #expect(got.value.withLock { $0 } == ["new", "old", "next"])
+    }
+
     @Test("The disk works again only when it has taken something")
     func proof() throws {
         let outbox = try open()

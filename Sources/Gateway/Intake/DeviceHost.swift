@@ -59,7 +59,12 @@ final class DeviceHost: Host {
                 normaliser.events(signals, heard: heard, now: now, known: known)
             }
         } catch { throw ReportError(error.description) }
-        state.withLock { state in for signal in signals { state.heard.insert("\(device.name).\(signal.point)") } }
+        state.withLock { state in
+            // Only a lasting state has a first reading, and a panel may say any number of other names.
+            for signal in signals {
+                if case .active = signal.reading { state.heard.insert("\(device.name).\(signal.point)") }
+            }
+        }
         if let limit = device.waitForReceiver, !ids.isEmpty {
             // The event is on disk either way; the panel hears of it at the latest when its own patience ends.
             switch waitForReceiver(ids, atMost: limit) {

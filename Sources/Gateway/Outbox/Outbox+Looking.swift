@@ -13,21 +13,16 @@ extension Outbox {
     /// - Throws: when it cannot be read now. Damage is seen to by the next `keepHouse`.
     func read(_ id: Int64) throws(DatabaseError) -> StoredEvent? {
         let now = clock()
-        let (found, epoch) = try reader.withLock {
-            (readers: inout Readers) throws(DatabaseError) -> (StoredEvent?, Int64?) in
+        let (found, epoch) = reader.withLock { readers -> (StoredEvent?, Int64?) in
             if readers.epoch == nil, now.clock == .known { readers.epoch = now.utc - now.uptime }
             if let known = readers.ahead.removeValue(forKey: id) { return (known, readers.epoch) }
-            do throws(DatabaseError) {
-                let some = try Self.read(
+            // Where the others cannot be read, this one may be, by itself.
+            let some =
+                (try? Self.read(
                     directory.file, &readers.disk, "WHERE id >= ? ORDER BY id LIMIT ?",
-                    [.integer(id), .integer(Self.readAhead)])
-                noteRead(nil)
-                readers.ahead = Dictionary(
-                    some.filter { $0.state == .waiting }.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-            } catch {
-                noteRead(error)
-                throw error
-            }
+                    [.integer(id), .integer(Self.readAhead)])) ?? []
+            readers.ahead = Dictionary(
+                some.filter { $0.state == .waiting }.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
             return (readers.ahead.removeValue(forKey: id), readers.epoch)
         }
         // What is not on the disk, or no longer waits, is looked for with all that is known.
@@ -88,19 +83,20 @@ extension Outbox {
         let (found, epoch) = try reader.withLock {
             (readers: inout Readers) throws(DatabaseError) -> ([StoredEvent], Int64?) in
             if readers.epoch == nil, now.clock == .known { readers.epoch = now.utc - now.uptime }
-            var events: [StoredEvent]
-            do throws(DatabaseError) {
-                events = try Self.read(directory.file, &readers.disk, condition, values)
-                noteRead(nil)
-            } catch {
-                noteRead(error)
-                throw error
+            var events: [StoredEvent] = []
+            var refusal: DatabaseError?
+            do throws(DatabaseError) { events = try Self.read(directory.file, &readers.disk, condition, values) } catch
+            {
+                refusal = error
             }
+            noteRead(refusal)
             if let emergencyFile, access(emergencyFile, F_OK) == 0 {
                 let known = Set(events.map(\.id))
                 let more = (try? Self.read(emergencyFile, &readers.emergency, condition, values)) ?? []
                 events += more.filter { !known.contains($0.id) }
             }
+            // What lies in memory is read however badly the disk is.
+            if let refusal, events.isEmpty { throw refusal }
             return (events, readers.epoch)
         }
         return found.map { event in

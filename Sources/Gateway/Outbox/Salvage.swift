@@ -42,17 +42,16 @@ enum Salvage {
 
     /// Opens a copy in memory of a store that can be read but not written.
     static func openCopy(of directory: StateDirectory, at file: String, boot: Int64, now: Int64) throws -> Opened {
-        // Where the old numbers cannot be read, these are beyond them.
-        let isThere = access(directory.file, F_OK) == 0
-        let first = isThere ? 1 : min(max(1, now / 1000), Store.largestID / 2)
         for suffix in ["", "-wal"] { copy(directory.file + suffix, file + suffix) }
+        // Where the old numbers cannot be read, these are beyond them.
+        let beyond = min(max(1, now / 1000), Store.largestID / 2)
+        let first = fileSize(file) ?? 0 > 0 ? 1 : beyond
         do {
             let store = try Store(file: file, boot: boot, firstID: first, isVolatile: true)
             return Opened(store: store, waiting: try store.load(), notice: nil)
         } catch let error as DatabaseError where error.isDamage {
             remove(file)
-            let store = try Store(
-                file: file, boot: boot, firstID: min(max(1, now / 1000), Store.largestID / 2), isVolatile: true)
+            let store = try Store(file: file, boot: boot, firstID: beyond, isVolatile: true)
             return Opened(
                 store: store, waiting: [], notice: .damaged(kept: 0, lost: 0, file: directory.file))
         }
