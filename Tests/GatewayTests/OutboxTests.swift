@@ -299,10 +299,12 @@ struct WriteAheadLogTests {
         #expect(WriteAheadLog(file)?.isDamaged == false)
     }
 
-    @Test("Damage in the header or further in is told, and what lies behind it is kept", arguments: [0, 8, 40, 60_000])
-    func damaged(offset: Int) throws {
+    @Test(
+        "Damage in the header or further in is told, and what lies behind it is kept",
+        arguments: [(0, 20), (0, 32), (0, 64), (8, 20), (40, 20), (60_000, 20)])
+    func damaged(offset: Int, count: Int) throws {
         let copy = try cutOff()
-        try overwrite(copy + "/outbox.db-wal", at: offset, 20)
+        try overwrite(copy + "/outbox.db-wal", at: offset, count)
         #expect(WriteAheadLog(copy + "/outbox.db-wal")?.isDamaged == true)
         let clock = clock
         let outbox = try Outbox(directory: copy, clock: { clock.now })

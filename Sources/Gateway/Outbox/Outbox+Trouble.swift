@@ -85,8 +85,11 @@ extension Outbox {
             let kept = Set(opened.waiting.map(\.id))
             queue.withLock { queue in
                 // What waits in memory and is not in the new file cannot be sent any more.
-                for id in queue.waiting.all where !kept.contains(id) { queue.waiting.remove(id) }
-                if let notice = opened.notice { queue.notices.append(notice) }
+                let gone = queue.waiting.all.filter { !kept.contains($0) }
+                for id in gone { queue.waiting.remove(id) }
+                if case .damaged(let kept, let lost, let file)? = opened.notice {
+                    queue.notices.append(.damaged(kept: kept, lost: max(lost, gone.count), file: file))
+                }
             }
         } catch let error as DatabaseError {
             throw error

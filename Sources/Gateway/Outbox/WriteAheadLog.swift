@@ -25,41 +25,63 @@ struct WriteAheadLog {
         // A header that is damaged leaves the page size to be asked of the file itself.
         let told = Int(Self.number(bytes, 8))
         let isPlausible = (512...65536).contains(told) && told & (told - 1) == 0
-        isBigEndian = magic & 1 == 1
-        let sum = Self.checksum(bytes[0..<24], (0, 0), isBigEndian)
+        let order = magic & 1 == 1
+        let sum = Self.checksum(bytes[0..<24], (0, 0), order)
         headerIsSound =
             magic & ~1 == 0x377F_0682 && isPlausible && sum == (Self.number(bytes, 24), Self.number(bytes, 28))
         let size = headerIsSound ? told : Self.pageSize(ofStore: String(file.dropLast("-wal".count)))
         pageSize = size
         guard bytes.count >= Self.headerSize + Self.frameHeaderSize + size else { return nil }
-        // A damaged header may have lost the salts: every frame repeats them.
-        let salts = headerIsSound ? bytes[16..<24] : bytes[Self.headerSize + 8..<Self.headerSize + 16]
-        self.salts = salts
-
-        var good: [Int] = []
-        var seed = (Self.number(bytes, 24), Self.number(bytes, 28))
-        var broken = 0
-        var commitsAfterBreak = 0
-        // Frames of an earlier round of the log, with other salts, may lie behind ours; a damaged one lies between.
         let frames = Array(
             stride(from: Self.headerSize, through: bytes.count - Self.frameHeaderSize - size, by: 24 + size))
-        let last = frames.last { bytes[$0 + 8..<$0 + 16] == salts && Self.number(bytes, $0) != 0 } ?? -1
-        for at in frames where at <= last {
-            let stored = (Self.number(bytes, at + 16), Self.number(bytes, at + 20))
-            let head = Self.checksum(bytes[at..<at + 8], seed, isBigEndian)
-            let start = at + Self.frameHeaderSize
-            let isSound =
-                Self.checksum(bytes[start..<start + size], head, isBigEndian) == stored
-                && bytes[at + 8..<at + 16] == salts && Self.number(bytes, at) != 0
-            // The frame after a damaged one is judged by what the damaged one says its sum was.
-            seed = stored
-            if isSound { good.append(at) } else { broken += 1 }
-            if broken > 0, isSound, Self.number(bytes, at + 4) != 0 { commitsAfterBreak += 1 }
-        }
-        sound = good
+
+        // A damaged header has lost the salts and the byte order: the frames repeat the one, and are sound in the other.
+        let salts = headerIsSound ? bytes[16..<24] : Self.commonSalts(bytes, frames)
+        self.salts = salts
+        let orders = headerIsSound ? [order] : [false, true]
+        let surveys = orders.map { ($0, Self.survey(bytes, frames, size, salts, $0)) }
+        let best = surveys.max { $0.1.sound.count < $1.1.sound.count } ?? (order, Survey())
+        isBigEndian = best.0
+        sound = best.1.sound
         // Each transaction is synced before the next begins, so a power cut tears only the last one, and what follows
         // the tear can hold its one commit mark at most. A log with a broken header is worth nothing to SQLite.
-        isDamaged = (!headerIsSound && !good.isEmpty) || commitsAfterBreak > 1
+        isDamaged = (!headerIsSound && !sound.isEmpty) || best.1.commitsAfterBreak > 1
+    }
+
+    private struct Survey {
+        var sound: [Int] = []
+        var commitsAfterBreak = 0
+    }
+
+    /// Which frames are whole.
+    private static func survey(
+        _ bytes: [UInt8], _ frames: [Int], _ size: Int, _ salts: ArraySlice<UInt8>, _ isBigEndian: Bool
+    ) -> Survey {
+        var survey = Survey()
+        var seed = (number(bytes, 24), number(bytes, 28))
+        var isBroken = false
+        // Frames of an earlier round of the log, with other salts, may lie behind ours; a damaged one lies between.
+        let last = frames.last { bytes[$0 + 8..<$0 + 16] == salts && number(bytes, $0) != 0 } ?? -1
+        for at in frames where at <= last {
+            let stored = (number(bytes, at + 16), number(bytes, at + 20))
+            let head = checksum(bytes[at..<at + 8], seed, isBigEndian)
+            let start = at + frameHeaderSize
+            let isSound =
+                checksum(bytes[start..<start + size], head, isBigEndian) == stored
+                && bytes[at + 8..<at + 16] == salts && number(bytes, at) != 0
+            // The frame after a damaged one is judged by what the damaged one says its sum was.
+            seed = stored
+            if isSound { survey.sound.append(at) } else { isBroken = true }
+            if isBroken, isSound, number(bytes, at + 4) != 0 { survey.commitsAfterBreak += 1 }
+        }
+        return survey
+    }
+
+    /// The salts that most of the first frames share.
+    private static func commonSalts(_ bytes: [UInt8], _ frames: [Int]) -> ArraySlice<UInt8> {
+        let first = frames.prefix(16).filter { number(bytes, $0) != 0 }
+        let counts = Dictionary(grouping: first) { Array(bytes[$0 + 8..<$0 + 16]) }
+        return counts.max { $0.value.count < $1.value.count }?.key[...] ?? bytes[16..<24]
     }
 
     /// The same log without its damaged frames, so that SQLite reads what follows them. Later frames hold whole, newer
