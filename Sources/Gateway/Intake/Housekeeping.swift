@@ -1,4 +1,5 @@
 import AlarmProtocol
+import CLinux
 import Dispatch
 import Logging
 import Synchronization
@@ -43,6 +44,7 @@ final class Housekeeping: Sendable {
 
     func live() {
         var hung: String?
+        var hadBacklog = false
         var knownAt = intake.clock().uptime
         // Troubles that stood when the daemon was cut off, and have ended meanwhile.
         let summary = intake.outbox.summary()
@@ -58,12 +60,22 @@ final class Housekeeping: Sendable {
             intake.outbox.keepHouse()
             for notice in intake.outbox.takeNotices() { report(.outbox(notice), quietly: true) }
             settle()
+            giveMemoryBack(&hadBacklog)
             let hangs = whoHangs(intake.clock())
             if let hangs, hung == nil { logger.error("\(hangs) makes no progress: the watchdog is not fed") }
             hung = hangs
             if hangs == nil { manager.tell("WATCHDOG=1") }
             _ = bell.wait(timeout: .now() + .seconds(1))
         }
+    }
+
+    /// After a backlog the allocator keeps what it had needed for it; the board has better use for that.
+    private func giveMemoryBack(_ hadBacklog: inout Bool) {
+        let waiting = intake.outbox.waitingCount
+        if waiting > 500 { hadBacklog = true }
+        guard hadBacklog, waiting < 50 else { return }
+        hadBacklog = false
+        malloc_trim(0)
     }
 
     private func report(_ trouble: BoxTrouble, quietly: Bool) { troubles.withLock { $0.append(trouble) } }

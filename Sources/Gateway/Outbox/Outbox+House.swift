@@ -51,7 +51,7 @@ extension Outbox {
     public func keepHouse(closing: Bool = false) {
         // An alarm never waits for more than one small batch of marks, however many there are.
         for _ in 0..<(closing ? 10_000 : 100) {
-            guard writeSomeMarks() else { break }
+            guard closing || marksAreDue, writeSomeMarks() else { break }
             // The lock is not fair: whoever waits for it needs a moment to get it.
             usleep(1000)
         }
@@ -82,6 +82,19 @@ extension Outbox {
         }
         directory.makeBallast()
     }
+
+    /// A few marks are left for the next event to take along, which saves a sync; lost in a crash, they cost repeats.
+    private var marksAreDue: Bool {
+        let now = clock().utc
+        return queue.withLock { queue in
+            guard let oldest = queue.marks.first else { return false }
+            return queue.marks.count >= Self.fewMarks || abs(now - oldest.ended) >= Self.markAge
+        }
+    }
+
+    /// So many marks, or one so old in milliseconds, are written without waiting for an event.
+    private static let fewMarks = 64
+    private static let markAge: Int64 = 10_000
 
     /// - Returns: whether there may be more.
     private func writeSomeMarks() -> Bool {

@@ -17,6 +17,8 @@ final class Uplink {
     private var connections: [Connection] = []
     private var sending: [Sending?]
     private var timer: Scheduled<Void>?
+    /// When, in milliseconds of uptime.
+    private var timerRings: Int64 = 0
     private var isDeciding = false
     private(set) var figures: [Figures]
     /// The watchdog's evidence that the loop runs.
@@ -125,9 +127,12 @@ final class Uplink {
     }
 
     private func schedule(_ now: Int64) {
-        timer?.cancel()
         // At least every five seconds, so that the watchdog sees the loop alive.
         let delay = min(max(1, dispatcher.nextDeadline(now: now) - now), 5000)
+        // One that rings too early finds nothing to do; setting it anew for each frame would cost more than that.
+        if timer != nil, timerRings > now, timerRings <= now + delay { return }
+        timer?.cancel()
+        timerRings = now + delay
         let bound = NIOLoopBound(self, eventLoop: loop)
         timer = loop.scheduleTask(in: .milliseconds(delay)) { bound.value.decide() }
     }
