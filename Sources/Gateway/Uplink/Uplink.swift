@@ -134,7 +134,11 @@ final class Uplink {
         timer?.cancel()
         timerRings = now + delay
         let bound = NIOLoopBound(self, eventLoop: loop)
-        timer = loop.scheduleTask(in: .milliseconds(delay)) { bound.value.decide() }
+        timer = loop.scheduleTask(in: .milliseconds(delay)) {
+            // It is over, whatever our clock says: it and the loop's differ by a hair.
+            bound.value.timer = nil
+            bound.value.decide()
+        }
     }
 
     private func handle(_ input: Dispatcher.Input, path: Int, exchange: Int) {
