@@ -134,6 +134,20 @@ struct OutboxTests {
         #expect(outbox.takeNotices() == [.drained])
     }
 
+    @Test("Refused events take room too, until a named person discards them")
+    func parkedLimit() throws {
+        var limits = Limits()
+        limits.waitingEvents = 100
+        let outbox = try open(limits)
+        for number in 0..<90 {
+            let ids = try outbox.append([NewEvent(sample("p\(number)", .technical))])
+            for id in ids { outbox.park(id, reason: "refused", tries: 1) }
+        }
+        #expect(throws: OutboxError.self) { try outbox.append([NewEvent(sample("more", .technical))]) }
+        #expect(outbox.discard(1, by: "anna", why: "wrong zone"))
+        try outbox.append([NewEvent(sample("more", .technical))])
+    }
+
     @Test("A second process is told who holds the outbox")
     func oneOwner() throws {
         let first = try open()

@@ -11,7 +11,7 @@ extension Outbox {
     }
 
     func noteFilling(_ queue: inout Queue) {
-        let percent = queue.waiting.count * 100 / max(1, limits.waitingEvents)
+        let percent = queue.unsent * 100 / max(1, limits.waitingEvents)
         if percent >= 50, !queue.fillingReported {
             queue.fillingReported = true
             queue.notices.append(.filling(percent: percent))
@@ -120,7 +120,7 @@ extension Outbox {
             rows = try writer.store.database.number("SELECT count(*) FROM event") ?? 0
         }
         writer.rows = rows
-        let kept = Int64(limits.logEvents + queue.withLock { $0.waiting.count + $0.parked.count })
+        let kept = Int64(limits.logEvents + queue.withLock { $0.unsent })
         let bytes = try writer.store.bytesInUse()
         guard rows > kept || bytes > Int64(limits.storeBytes) else { return }
         writer.rows = rows - Int64(try writer.store.trim(after: &writer.trimCursor))

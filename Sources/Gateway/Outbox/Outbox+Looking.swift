@@ -47,7 +47,7 @@ extension Outbox {
         queue.withLock { queue in
             Summary(
                 waiting: queue.waiting.count, mostUrgent: queue.waiting.mostUrgent, oldest: queue.waiting.oldest,
-                parked: queue.parked.count, isFilling: queue.waiting.count * 4 >= limits.waitingEvents,
+                parked: queue.parked.count, isFilling: queue.unsent * 4 >= limits.waitingEvents,
                 trouble: queue.trouble)
         }
     }

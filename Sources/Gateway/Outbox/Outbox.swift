@@ -65,6 +65,8 @@ public final class Outbox: Sendable {
         var onStored: (@Sendable () -> Void)?
         var notices: [Notice] = []
         var parked: Set<Int64> = []
+        /// What may not be deleted: a centre that refuses everything must not fill the disk either.
+        var unsent: Int { waiting.count + parked.count }
         var fillingReported = false
         /// Why the disk takes nothing, for `summary`.
         var trouble: String?
@@ -208,12 +210,12 @@ public final class Outbox: Sendable {
     private func admit(_ events: [NewEvent]) throws(OutboxError) {
         let urgent = events.allSatisfy { $0.event.urgency <= .danger }
         let room = urgent ? limits.waitingEvents : limits.waitingEvents / 10 * 9
-        let count = queue.withLock { $0.waiting.count }
+        let count = queue.withLock { $0.unsent }
         guard count + events.count <= room else {
             throw OutboxError(
                 kind: .full,
                 description: """
-                    \(count) events wait and the limit is \(limits.waitingEvents) (limits.waiting-events; the last tenth \
+                    \(count) events wait or are parked and the limit is \(limits.waitingEvents) (limits.waiting-events; the last tenth \
                     is kept for fire and danger): nothing more is taken until the centre has acknowledged some
                     """)
         }

@@ -184,7 +184,7 @@ final class Connection {
         case .closed(let why):
             let wasKept = exchangesOnThis > 1 && !heardInThis
             drop()
-            happened(.closed(why: why, wasKept: wasKept))
+            happened(.closed(why: "\(settings.host):\(settings.port): \(why)", wasKept: wasKept))
         }
     }
 
