@@ -47,12 +47,11 @@ public final class Gateway: Service {
             uplink.start()
             return NIOLoopBound(uplink, eventLoop: loop)
         }.get()
-        let control = try ControlServer(
-            site: site, intake: intake, devices: hosts, uplink: uplink, loop: loop, stopping: stopRest, clock: now)
+        let control = controlServer(intake, hosts, uplink, loop, stopRest)
 
         housekeeping.report(.started(afterCleanStop: outbox.directory.wasStoppedCleanly))
         let keeper = try WorkerThread("housekeeping") { housekeeping.live() }
-        let controlThread = try WorkerThread("control") { control.live() }
+        let controlThread = try control.map { control in try WorkerThread("control") { control.live() } }
         let threads = try hosts.map { host in try WorkerThread(host.device.name) { host.live() } }
         manager.tell("READY=1\nSTATUS=\(site.name): \(site.devices.count) devices, \(site.paths.count) paths")
         logger.notice("\(site.name): running, \(outbox.waitingCount) events waiting")
@@ -65,12 +64,28 @@ public final class Gateway: Service {
         for thread in threads { thread.join() }
         stopRest.set()
         keeper.join()
-        controlThread.join()
+        controlThread?.join()
         try await loop.submit { uplink.value.stop() }.get()
         outbox.keepHouse(closing: true)
         outbox.directory.noteCleanStop()
         try await group.shutdownGracefully()
         logger.notice("stopped, \(outbox.waitingCount) events waiting")
+    }
+
+    /// Nil where its socket cannot be made: no alarm waits because nobody can ask for the status.
+    private func controlServer(
+        _ intake: Intake, _ hosts: [DeviceHost], _ uplink: NIOLoopBound<Uplink>, _ loop: any EventLoop,
+        _ stopping: Interrupt
+    ) -> ControlServer? {
+        let clock = clock
+        do {
+            return try ControlServer(
+                site: site, intake: intake, devices: hosts, uplink: uplink, loop: loop, stopping: stopping,
+                clock: { clock.now() })
+        } catch {
+            logger.error("\(error) Until then status, events and test cannot be asked for; alarms are sent.")
+            return nil
+        }
     }
 
     private func untilShutdown() async {
