@@ -135,4 +135,24 @@ struct OutboxDamageTests {
         now.value.withLock { $0.utc += 3000 }
         #expect(outbox.event(id)?.event.occurred == moment)
     }
+
+    @Test("What a file took that was damaged already is stored again from memory, under its old number")
+    func takenByDamagedFile() throws {
+        let clock = clock
+        let outbox = try Outbox(directory: scratch.path + "/state", clock: { clock.now })
+        let ids = try outbox.append((0..<30).map { NewEvent(sample("p\($0 % 3)", text: "event \($0)"), active: true) })
+        for suffix in ["", "-wal"] {
+            let file = URL(fileURLWithPath: outbox.directory.file + suffix)
+            let size = try Data(contentsOf: file).count
+            let handle = try FileHandle(forWritingTo: file)
+            try handle.write(contentsOf: Data(repeating: 0x5A, count: size))
+            try handle.close()
+        }
+        _ = try? outbox.read(ids[0])  // meets the damage
+        outbox.keepHouse()
+        #expect(ids.allSatisfy { outbox.event($0)?.event.text == "event \($0 - ids[0])" })
+        #expect(outbox.waitingCount == 30)
+        #expect(outbox.lastStates() == ["p0": true, "p1": true, "p2": true])
+        #expect(try outbox.append([NewEvent(sample("next"))]) == [(ids.last ?? 0) + 1])
+    }
 }

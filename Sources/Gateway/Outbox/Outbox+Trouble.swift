@@ -82,9 +82,13 @@ extension Outbox {
         do {
             let opened = try Salvage.setAsideAndKeep(directory, boot: boot, now: clock().utc, lastKnownID: lastID)
             writer.store = opened.store
-            let kept = Set(opened.waiting.map(\.id))
+            var kept = Set(opened.waiting.map(\.id))
+            let waiting = queue.withLock { Set($0.waiting.all) }
+            for (id, new) in writer.newest where waiting.contains(id) && !kept.contains(id) {
+                if (try? writer.store.store(new, under: id, at: clock().utc)) != nil { kept.insert(id) }
+            }
             queue.withLock { queue in
-                // What waits in memory and is not in the new file cannot be sent any more.
+                // What waits and is neither in the new file nor in memory cannot be sent any more.
                 let gone = queue.waiting.all.filter { !kept.contains($0) }
                 for id in gone { queue.waiting.remove(id) }
                 if case .damaged(let kept, let lost, let file)? = opened.notice {

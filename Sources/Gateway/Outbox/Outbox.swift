@@ -42,6 +42,16 @@ public final class Outbox: Sendable {
         /// When the disk was last tried, in milliseconds of uptime.
         var triedDisk: Int64 = 0
 
+        /// The newest events, for the case that the file proves to be damaged after it has taken them.
+        private(set) var newest: [(id: Int64, event: NewEvent)] = []
+        private static let newestLimit = 500
+
+        mutating func remember(_ events: some Sequence<(Int64, NewEvent)>) {
+            newest += events.map { (id: $0.0, event: $0.1) }
+            // Cut now and then rather than each time.
+            if newest.count > 2 * Self.newestLimit { newest.removeFirst(newest.count - Self.newestLimit) }
+        }
+
         /// Whether an event lies where writing goes now.
         var holds: @Sendable (Int64) -> Bool {
             guard let volatileFrom else { return { _ in true } }
@@ -226,6 +236,7 @@ public final class Outbox: Sendable {
         let marks = pendingMarks(64, whose: writer.holds)
         do {
             let ids = try store(events, marks, &writer)
+            writer.remember(zip(ids, events))
             settle(group, ids, writer.volatileFrom == nil ? nil : writer.trouble)
             let wake = queue.withLock { queue in
                 for (id, new) in zip(ids, events) {

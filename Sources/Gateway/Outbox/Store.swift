@@ -227,6 +227,13 @@ final class Store {
                 ended: stored.ended ?? 0, reason: stored.reason))
     }
 
+    /// Stores again, under its old identifier, an event that a damaged file had taken.
+    func store(_ new: NewEvent, under id: Int64, at now: Int64) throws(DatabaseError) {
+        try transaction { () throws(DatabaseError) in try insert(new, id: id, now: now) }
+        if let active = new.active, id > states[new.event.point]?.id ?? 0 { states[new.event.point] = (active, id) }
+        nextID = max(nextID, id + 1)
+    }
+
     /// Remembers the last states and where a start must begin to read: cheap, and only needed now and then.
     func snapshot(oldestWaiting: Int64?) throws(DatabaseError) {
         try transaction { () throws(DatabaseError) in
