@@ -128,13 +128,14 @@ def check_numbers(frames):
         if token == b"NULL":
             continue
         content = frame[frame.index(b"["):frame.rindex(b"_")]
-        before = seen.get(number)
-        if before == content:
+        contents = seen.setdefault(number, set())
+        if content in contents:
             repeats += 1
             continue
-        if before and events < NUMBERS * 9 // 10:
-            raise rig.Failed(f"number {number.decode()} is used for two contents:\n  {before}\n  {content}")
+        # Each round of the numbers gives a number to one event.
+        if len(contents) > events // (NUMBERS * 9 // 10):
+            raise rig.Failed(f"number {number.decode()} is used for another content:\n  {contents}\n  {content}")
         events += 1
-        seen[number] = content
+        contents.add(content)
     require("some frames were repeated", repeats > 0, f"{len(frames)} frames")
     return repeats
