@@ -25,6 +25,8 @@ struct PathReader {
         var format = PayloadFormat.siaDCS
         var characterSet = CharacterSet.windows1252
         var extendedBlocks: Set<ExtendedBlock.Kind> = [.timeOfOccurrence]
+        var connections = 1
+        var catchUpRate: Int?
     }
 
     /// Each path polls, and each is a line in every report: more is a mistake.
@@ -85,7 +87,9 @@ struct PathReader {
             extendedBlocks: agreed.extendedBlocks,
             poll: table.duration("poll", in: .seconds(1)...(.seconds(25 * 3600)), default: .seconds(60)),
             timeout: table.duration("timeout", in: .milliseconds(200)...(.seconds(60)), default: .seconds(5)),
-            attempts: table.integer("attempts", in: 1...20, default: 3))
+            attempts: table.integer("attempts", in: 1...20, default: 3),
+            connections: agreed.connections,
+            catchUpRate: agreed.catchUpRate)
         if path.key == nil {
             notices.append(
                 Problem(table.place, "\(table.path): no key, so anybody on the way can read and forge what is sent"))
@@ -112,6 +116,8 @@ struct PathReader {
         agreed.characterSet = table.choice(
             "character-set", of: [("windows-1252", .windows1252), ("utf-8", .utf8), ("ascii", .ascii)],
             default: base.characterSet)
+        agreed.connections = table.integer("connections", in: 1...16, default: base.connections)
+        if table.has("catch-up-rate") { agreed.catchUpRate = table.integer("catch-up-rate", in: 1...1000) }
         if table.has("extended-data") {
             agreed.extendedBlocks = []
             for letter in table.strings("extended-data") {

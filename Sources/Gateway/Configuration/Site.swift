@@ -73,6 +73,15 @@ public struct PathSettings: Sendable {
     public var timeout: Duration
     /// Failures in a row before the path counts as down.
     public var attempts: Int
+    /// Longest silence before a link test while the primary path (the first) is down, where that is shorter than `poll`:
+    /// the alternate takes over the primary's duty. Nil: `poll`.
+    public var pollAlone: Duration?
+    /// Within how long a fault of this path must be reported, as its supervision class asks; nil where none is set.
+    public var reportWithin: Duration?
+    /// Connections to the receiver: 1, and more only for catching up after an outage, 2–16.
+    public var connections = 1
+    /// How many late events a second the centre agrees to take while we catch up, 1–1000; nil: as fast as it answers.
+    public var catchUpRate: Int?
 }
 
 /// One configured device: the driver, ready to run, and its points.
