@@ -38,9 +38,14 @@ private struct World {
         refuses = isRough && seed % 2 == 1
         self.isRough = isRough
         let count = Int.random(in: 1...3, using: &dice)
+        let connections = isRough ? Int.random(in: 1...4, using: &dice) : 1
+        // Late events that are held back would have to be left out of what `mostUrgentFree` says.
+        let rate = refuses && Bool.random(using: &dice) ? Int.random(in: 1...50, using: &dice) : nil
         dispatcher = Dispatcher(
             (0..<count).map {
-                .init(name: "path\($0)", receiver: "r\($0 % 2)", timeout: 3000, attempts: 3, poll: 20_000)
+                .init(
+                    name: "path\($0)", receiver: "r\($0 % 2)", timeout: 3000, attempts: 3, poll: 20_000,
+                    connections: connections, catchUpRate: rate)
             })
         deadUntil = Array(repeating: 0, count: count)
     }
@@ -60,6 +65,7 @@ private struct World {
         pinned[id] = pin
         // A pinned event is a test, with a point of its own.
         if pin != nil { events[id]?.point = "test\(id)" }
+        if Int.random(in: 0..<10, using: &dice) == 0 { waiting.noteLate(before: max(0, id - 10)) }
         waiting.add(
             id, point: events[id]?.point ?? point, urgency: urgency,
             pinnedTo: pin.map { dispatcher.paths[$0].rules.name })
@@ -69,8 +75,8 @@ private struct World {
     /// What the plainest reading of the rules would send next over a path that may carry anything.
     private func mostUrgentFree() -> Urgency? {
         let flying = Set(
-            dispatcher.paths.compactMap { path -> Int64? in
-                if case .event(let id)? = path.exchange?.work { id } else { nil }
+            dispatcher.paths.flatMap(\.lanes).compactMap { exchange -> Int64? in
+                if case .event(let id)? = exchange?.work { id } else { nil }
             })
         let lines = Dictionary(grouping: events.keys.filter { waiting.contains($0) && pinned[$0] == nil }) {
             events[$0]?.point ?? ""
@@ -84,10 +90,13 @@ private struct World {
             let best = refuses ? nil : mostUrgentFree()
             var waiting = waiting
             let supply = Dispatcher.Supply(
-                take: { path, leftOver, limit in
-                    leftOver
-                        ? waiting.takeLeftOver(for: path.receiver, over: path.name, moreUrgentThan: limit)
-                        : waiting.take(for: path.receiver, over: path.name, moreUrgentThan: limit)
+                take: { path, wanted in
+                    wanted.leftOver
+                        ? waiting.takeLeftOver(
+                            for: path.receiver, over: path.name, moreUrgentThan: wanted.moreUrgentThan)
+                        : waiting.take(
+                            for: path.receiver, over: path.name, moreUrgentThan: wanted.moreUrgentThan,
+                            withoutLate: wanted.withoutLate)
                 },
                 worth: { id, path in waiting.worth(of: id, for: path.receiver, over: path.name) })
             let actions = dispatcher.decide(now: now, from: supply)

@@ -31,12 +31,14 @@ struct DispatcherTests {
             var actions: [Dispatcher.Action] = []
             while true {
                 let supply = Dispatcher.Supply(
-                    take: { path, onlyLeftOver, limit in
+                    take: { path, wanted in
+                        let limit = wanted.moreUrgentThan
                         if limit == nil, let id = leftOver[path.name]?.first {
                             leftOver[path.name]?.removeFirst()
                             return .init(id: id, urgency: .status)
                         }
-                        guard !onlyLeftOver, let id = waiting.first, limit.map({ Self.urgency(id) < $0 }) ?? true else {
+                        guard !wanted.leftOver, let id = waiting.first, limit.map({ Self.urgency(id) < $0 }) ?? true
+                        else {
                             return nil
                         }
                         waiting.removeFirst()
@@ -140,17 +142,22 @@ struct DispatcherTests {
         let good = bench.now
         bench.waiting = [1]
         var down: [Dispatcher.Action] = []
+        var fell: Int64?
         for attempt in 0..<6 {
             bench.now += Dispatcher.longestBackOff
             _ = bench.decide()
             // Turn about an event and a link test: a receiver may not answer the one or the other.
             #expect(bench.work(0) == (attempt % 2 == 0 ? .event(1) : .poll))
-            down += bench.answer(.failed(why: "cut"), on: 0).filter { if case .pathDown = $0 { true } else { false } }
+            let more = bench.answer(.failed(why: "cut"), on: 0).filter {
+                if case .pathDown = $0 { true } else { false }
+            }
+            if !more.isEmpty { fell = bench.now }
+            down += more
         }
         #expect(down == [.pathDown(0, why: "cut", lastGood: good)])
         bench.now += Dispatcher.longestBackOff
         _ = bench.decide()
-        #expect(bench.answer(.acknowledged, on: 0) == [.pathUp(0), .acknowledge(1, path: 0)])
+        #expect(bench.answer(.acknowledged, on: 0) == [.pathUp(0, downSince: fell), .acknowledge(1, path: 0)])
     }
 
     @Test("The wait between tries doubles up to its limit; an urgent event does not wait for it")

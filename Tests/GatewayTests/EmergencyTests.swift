@@ -113,7 +113,9 @@ struct EmergencyTests {
         let next = try outbox.append([NewEvent(sample("c", text: "next"))])
         #expect(next == [new[0] + 1])
         for _ in 0..<500 where outbox.waitingCount > 0 { usleep(10_000) }
-        #expect(got.value.withLock { $0 } == ["new", "old", "next"])
+        // What waited over the outage is late: what has just happened may go before it.
+        let order = got.value.withLock { $0 }
+        #expect(order.first == "new" && Set(order) == ["new", "old", "next"] && order.count == 3)
     }
 
     @Test("The disk works again only when it has taken something")

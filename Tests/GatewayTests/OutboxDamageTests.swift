@@ -71,7 +71,7 @@ struct OutboxDamageTests {
             """)
         let outbox = try open()
         #expect(outbox.waitingCount == 3)
-        #expect(outbox.take(for: "a", over: "x") == Waiting.Taken(id: 2, urgency: .fire))
+        #expect(outbox.take(for: "a", over: "x") == Waiting.Taken(id: 2, urgency: .fire, isLate: true))
         let event = try #require(outbox.event(2))
         #expect(event.event.text == "event 1" && event.state == .waiting)
         #expect(StatusScreen.utc(event.event.occurred.utc).count > 10)

@@ -101,6 +101,50 @@ struct WaitingTests {
         #expect(waiting.take(for: "a", over: "x", moreUrgentThan: .technical)?.id == 1)
     }
 
+    @Test("Among equals what has just happened goes before what is late; urgency and a point's order come first")
+    func liveFirst() {
+        var waiting = Waiting()
+        waiting.add(1, point: "door", urgency: .intrusion)
+        waiting.add(2, point: "smoke", urgency: .status)
+        waiting.add(3, point: "smoke", urgency: .fire)
+        waiting.add(4, point: "window", urgency: .intrusion)
+        waiting.noteLate(before: 5)
+        waiting.add(5, point: "gate", urgency: .intrusion)
+        waiting.add(6, point: "window", urgency: .intrusion)  // makes its point live: its alarm of now must not wait
+        waiting.add(7, point: "pump", urgency: .technical)
+        #expect(order(&waiting) == [2, 3, 4, 5, 6, 1, 7])
+    }
+
+    @Test("While the late ones are held back, all else goes: what is live, and fire and danger however old")
+    func heldBack() {
+        var waiting = Waiting()
+        for (id, urgency) in [(1, Urgency.intrusion), (2, .danger), (3, .fire), (4, .status)] {
+            waiting.add(Int64(id), point: "p\(id)", urgency: urgency)
+        }
+        waiting.noteLate(before: 5)
+        waiting.add(5, point: "p5", urgency: .status)
+        var order: [Int64] = []
+        while let next = waiting.take(for: "a", over: "x", withoutLate: true) {
+            #expect(next.isLate == (next.id < 5))
+            order.append(next.id)
+            waiting.remove(next.id)
+        }
+        #expect(order == [3, 2, 5])
+        #expect(waiting.take(for: "a", over: "x") == Waiting.Taken(id: 1, urgency: .intrusion, isLate: true))
+    }
+
+    @Test("An event is late when it has waited as long as an outage, and not before")
+    func ages() {
+        var ages = Ages()
+        ages.note(1, at: 0)
+        ages.note(2, at: 400)
+        ages.note(3, at: 5000)
+        #expect(ages.liveFrom(at: Ages.lateAfter - 1) == nil)
+        #expect(ages.liveFrom(at: Ages.lateAfter) == 3)
+        #expect(ages.liveFrom(at: Ages.lateAfter) == nil)
+        #expect(ages.liveFrom(at: Ages.lateAfter + 90_000) == 4)
+    }
+
     @Test("Points that come and go, as a panel's addresses may, take no lasting room and keep their order")
     func manyPoints() {
         var waiting = Waiting()
@@ -121,11 +165,17 @@ struct WaitingTests {
         }
         var entries: [Entry] = []
         var busy: Set<String> = []
+        var liveFrom: Int64 = 0
 
-        func next() -> Int64? {
-            let heads = Dictionary(grouping: entries, by: \.point).filter { !busy.contains($0.key) }
-                .compactMap { _, line in line.min { $0.id < $1.id }.map { ($0, line.map(\.urgency).min() ?? .status) } }
-            return heads.min { ($0.1, $0.0.id) < ($1.1, $1.0.id) }?.0.id
+        func next(withoutLate: Bool) -> Int64? {
+            let lines = Dictionary(grouping: entries, by: \.point).filter { !busy.contains($0.key) }.values
+            let heads = lines.compactMap { line -> (urgency: Urgency, late: Int, id: Int64)? in
+                guard let urgency = line.map(\.urgency).min(), let head = line.map(\.id).min() else { return nil }
+                let isLate = !line.contains { $0.urgency == urgency && $0.id >= liveFrom }
+                if isLate, withoutLate, urgency > .danger { return nil }
+                return (urgency, isLate ? 1 : 0, head)
+            }
+            return heads.min { ($0.urgency, $0.late, $0.id) < ($1.urgency, $1.late, $1.id) }?.id
         }
     }
 
@@ -137,6 +187,10 @@ struct WaitingTests {
         var nextID: Int64 = 1
         var flying: [Int64] = []
         for _ in 0..<300 {
+            if Int.random(in: 0..<20, using: &dice) == 0, nextID > 1 {
+                plain.liveFrom = max(plain.liveFrom, Int64.random(in: 1...nextID, using: &dice))
+                waiting.noteLate(before: plain.liveFrom)
+            }
             switch Int.random(in: 0..<10, using: &dice) {
             case 0..<4:
                 let point = "p\(Int.random(in: 0..<6, using: &dice))"
@@ -145,8 +199,9 @@ struct WaitingTests {
                 plain.entries.append(.init(id: nextID, point: point, urgency: urgency))
                 nextID += 1
             case 4..<7:
-                let expected = plain.next()
-                let taken = waiting.take(for: "a", over: "x")?.id
+                let withoutLate = Bool.random(using: &dice)
+                let expected = plain.next(withoutLate: withoutLate)
+                let taken = waiting.take(for: "a", over: "x", withoutLate: withoutLate)?.id
                 #expect(taken == expected, "seed \(seed)")
                 guard let taken, let entry = plain.entries.first(where: { $0.id == taken }) else { continue }
                 plain.busy.insert(entry.point)

@@ -8,13 +8,18 @@ extension Outbox {
     /// - Parameters:
     ///   - leftOver: only one that no path before this one can carry.
     ///   - limit: only one more urgent than this.
+    ///   - withoutLate: nothing late now, but fire and danger.
     func take(
-        for receiver: String, over path: String, leftOver: Bool = false, moreUrgentThan limit: Urgency? = nil
+        for receiver: String, over path: String, leftOver: Bool = false, moreUrgentThan limit: Urgency? = nil,
+        withoutLate: Bool = false
     ) -> Waiting.Taken? {
-        queue.withLock {
-            leftOver
-                ? $0.waiting.takeLeftOver(for: receiver, over: path, moreUrgentThan: limit)
-                : $0.waiting.take(for: receiver, over: path, moreUrgentThan: limit)
+        let now = clock().uptime
+        return queue.withLock { queue in
+            if let from = queue.ages.liveFrom(at: now) { queue.waiting.noteLate(before: from) }
+            return leftOver
+                ? queue.waiting.takeLeftOver(for: receiver, over: path, moreUrgentThan: limit)
+                : queue.waiting.take(
+                    for: receiver, over: path, moreUrgentThan: limit, withoutLate: withoutLate)
         }
     }
 

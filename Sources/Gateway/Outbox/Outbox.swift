@@ -70,6 +70,8 @@ public final class Outbox: Sendable {
 
     struct Queue {
         var waiting = Waiting()
+        /// Since when each waits, roughly.
+        var ages = Ages()
         var marks: [Mark] = []
         var waiters: [Waiter] = []
         var onStored: (@Sendable () -> Void)?
@@ -152,6 +154,8 @@ public final class Outbox: Sendable {
         }
         var first = Queue()
         for entry in opened.waiting { first.waiting.add(entry.id, point: entry.point, urgency: entry.urgency) }
+        // What has waited over a restart is late, however short it was.
+        first.waiting.noteLate(before: opened.store.nextID)
         first.parked = (try? opened.store.parked()) ?? []
         first.notices = opened.notice.map { [$0] } ?? []
         if let trouble { first.notices.append(.cannotWrite(trouble.description)) }
@@ -238,11 +242,13 @@ public final class Outbox: Sendable {
             let ids = try store(events, marks, &writer)
             writer.remember(zip(ids, events))
             settle(group, ids, writer.volatileFrom == nil ? nil : writer.trouble)
+            let now = clock().uptime
             let wake = queue.withLock { queue in
                 for (id, new) in zip(ids, events) {
                     queue.waiting.add(
                         id, point: new.event.point, urgency: new.event.urgency, pinnedTo: new.onlyOver)
                 }
+                if let last = ids.last { queue.ages.note(last, at: now) }
                 noteFilling(&queue)
                 return queue.onStored
             }

@@ -6,6 +6,9 @@ import AlarmProtocol
 /// more urgent event that waits behind older ones of its own point lends them its urgency, so that a restore is never
 /// overtaken by the next alarm of the same point, and the alarm need not wait for the rest of the backlog.
 ///
+/// Among equally urgent ones, what has just happened goes before what is late (older than an outage or a restart): the
+/// centre hears of the burglary of this minute before those of the past night. docs/decisions/0015-live-first.md.
+///
 /// Only the oldest waiting event of a point can be next, so each class of urgency keeps a heap of such heads. Entries
 /// of the heaps go stale when a point changes; they are recognised and dropped when they come up.
 struct Waiting: Sendable {
@@ -16,11 +19,16 @@ struct Waiting: Sendable {
         var first = 0
         /// How many wait, of each urgency: the smallest with any is what the head is worth.
         var counts: [Int32] = [0, 0, 0, 0, 0, 0]
+        /// The newest that ever came, of each urgency.
+        var newest: [Int64] = [0, 0, 0, 0, 0, 0]
         /// The head is being sent: nothing of this point may be.
         var isBusy = false
 
         var head: Int64? { first < events.count ? events[first].id : nil }
         var urgency: Urgency? { counts.firstIndex { $0 > 0 }.flatMap { Urgency(rawValue: UInt8($0)) } }
+
+        /// What makes it urgent is late, all of it.
+        func isLate(_ liveFrom: Int64) -> Bool { urgency.map { newest[Int($0.rawValue)] < liveFrom } ?? false }
     }
 
     /// An event that some receiver has refused. It waits for the others, and nobody waits for it.
@@ -37,7 +45,10 @@ struct Waiting: Sendable {
     private var free: [Int] = []
     private var lineOfPoint: [String: Int] = [:]
     private var lineOfEvent: [Int64: Int] = [:]
-    private var heads: [Heap] = Array(repeating: Heap(), count: Urgency.allCases.count)
+    /// Two for each urgency: what has just happened, then what is late.
+    private var heads: [Heap] = Array(repeating: Heap(), count: 2 * Urgency.allCases.count)
+    /// The first event that is not late.
+    private var liveFrom: Int64 = 0
     private var refused: [Refused] = []
     /// Test events that may only go over the path that they test.
     private var pins: [Int64: String] = [:]
@@ -80,11 +91,15 @@ struct Waiting: Sendable {
         lineOfPoint[point] = line
         lineOfEvent[id] = line
         if let path { pins[id] = path }
-        let before = lines[line].urgency
+        let before = (lines[line].urgency, lines[line].isLate(liveFrom))
         lines[line].events.append((id, urgency))
         lines[line].counts[Int(urgency.rawValue)] += 1
-        if lines[line].urgency != before { offer(line) }
+        lines[line].newest[Int(urgency.rawValue)] = id
+        if (lines[line].urgency, lines[line].isLate(liveFrom)) != before { offer(line) }
     }
+
+    /// From now on what came before this event is late.
+    mutating func noteLate(before id: Int64) { liveFrom = max(liveFrom, id) }
 
     /// The next that only this path can carry: refused by other receivers, or pinned to it. Marked as being sent.
     /// - Parameter limit: only one more urgent than this.
@@ -120,39 +135,69 @@ struct Waiting: Sendable {
     }
 
     /// The next to send to a receiver over a path, marked as being sent; nil when nothing may go.
-    /// - Parameter limit: only one more urgent than this.
-    mutating func take(for receiver: String, over path: String, moreUrgentThan limit: Urgency? = nil) -> Taken? {
+    /// - Parameters:
+    ///   - limit: only one more urgent than this.
+    ///   - withoutLate: nothing late now, but fire and danger.
+    mutating func take(
+        for receiver: String, over path: String, moreUrgentThan limit: Urgency? = nil, withoutLate: Bool = false
+    ) -> Taken? {
         let again = nextRefused(for: receiver)
         for urgency in Urgency.allCases where limit.map({ urgency < $0 }) ?? true {
-            var passed: [Heap.Element] = []
-            defer { for head in passed { heads[Int(urgency.rawValue)].insert(head) } }
-            while let head = heads[Int(urgency.rawValue)].first {
-                let line = lines[head.line]
-                if line.isBusy || line.head != head.id || line.urgency != urgency {
-                    heads[Int(urgency.rawValue)].removeFirst()  // stale: offered anew when it is free
-                    continue
-                }
-                if let again, (refused[again].urgency, refused[again].id) < (urgency, head.id) { break }
-                heads[Int(urgency.rawValue)].removeFirst()
-                if let pin = pins[head.id], pin != path {
-                    passed.append(head)
-                    continue
-                }
-                lines[head.line].isBusy = true
-                return Taken(id: head.id, urgency: urgency)
+            if let head = next(of: urgency, late: false, over: path, before: nil) {
+                return taken(head.line, head.id, urgency, isLate: false)
             }
-            if let again, refused[again].urgency == urgency {
-                refused[again].isBusy = true
-                return Taken(id: refused[again].id, urgency: urgency)
+            if withoutLate, urgency > .danger { continue }
+            // What another receiver has refused is among the late ones: it has waited for that one already.
+            let refusal = again.flatMap { refused[$0].urgency == urgency ? $0 : nil }
+            if let head = next(of: urgency, late: true, over: path, before: refusal.map { refused[$0].id }) {
+                return taken(head.line, head.id, urgency, isLate: true)
+            }
+            if let refusal {
+                refused[refusal].isBusy = true
+                return Taken(id: refused[refusal].id, urgency: urgency, isLate: true)
             }
         }
         return nil
     }
 
+    private mutating func taken(_ line: Int, _ id: Int64, _ urgency: Urgency, isLate: Bool) -> Taken {
+        lines[line].isBusy = true
+        return Taken(id: id, urgency: urgency, isLate: isLate)
+    }
+
+    /// Takes the oldest head of a class off its heap; those that the path may not carry stay.
+    private mutating func next(
+        of urgency: Urgency, late: Bool, over path: String, before limit: Int64?
+    ) -> Heap.Element? {
+        let slot = Self.slot(urgency, late: late)
+        var passed: [Heap.Element] = []
+        defer { for head in passed { heads[slot].insert(head) } }
+        while let head = heads[slot].first {
+            let line = lines[head.line]
+            guard !line.isBusy, line.head == head.id, line.urgency == urgency, line.isLate(liveFrom) == late else {
+                heads[slot].removeFirst()  // stale: offered anew when it is free
+                if !late, !line.isBusy, line.head == head.id, line.urgency == urgency { offer(head.line) }
+                continue
+            }
+            if let limit, head.id > limit { return nil }
+            heads[slot].removeFirst()
+            if let pin = pins[head.id], pin != path {
+                passed.append(head)
+                continue
+            }
+            return head
+        }
+        return nil
+    }
+
+    private static func slot(_ urgency: Urgency, late: Bool) -> Int { 2 * Int(urgency.rawValue) + (late ? 1 : 0) }
+
     struct Taken: Sendable, Equatable {
         var id: Int64
         /// What it is worth now: its own urgency, or that of a more urgent event behind it.
         var urgency: Urgency
+        /// It comes from before an outage or a restart, and is sent at the rate that the centre agreed to.
+        var isLate = false
     }
 
     /// It was not delivered: it may be taken again.
@@ -215,8 +260,8 @@ struct Waiting: Sendable {
     }
 
     private mutating func offer(_ line: Int) {
-        guard !lines[line].isBusy, let head = lines[line].head, let urgency = lines[line].urgency else { return }
-        heads[Int(urgency.rawValue)].insert(Heap.Element(id: head, line: line))
+        guard !lines[line].isBusy, let id = lines[line].head, let urgency = lines[line].urgency else { return }
+        heads[Self.slot(urgency, late: lines[line].isLate(liveFrom))].insert(Heap.Element(id: id, line: line))
     }
 }
 

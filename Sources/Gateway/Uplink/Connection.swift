@@ -45,7 +45,9 @@ final class Connection {
     }
 
     /// Sends one frame, connecting first where there is no connection. One write, so that one segment carries it.
-    func send(_ frame: [UInt8]) {
+    /// - Parameter now: uptime in milliseconds.
+    func send(_ frame: [UInt8], at now: Int64) {
+        usedAt = now
         repeats?.cancel()
         heardInThis = false
         garbage = 0
@@ -58,6 +60,10 @@ final class Connection {
             connect()
         }
     }
+
+    var isOpen: Bool { channel != nil }
+    /// When the last frame was sent, in milliseconds of uptime.
+    private(set) var usedAt: Int64 = 0
 
     /// Closes without a word to the owner, who has given up what was sent last.
     func close() {

@@ -14,8 +14,15 @@ final class Uplink {
     private let report: (BoxTrouble) -> Void
     private let logger = Logger(label: "uplink")
     private(set) var dispatcher: Dispatcher
-    private var connections: [Connection] = []
-    private var sending: [Sending?]
+    /// Of each path, one for each of its lanes.
+    private var connections: [[Connection]] = []
+    private var sending: [[Sending?]]
+    /// How the paths are, told on the loop whenever one begins or ceases to work, or is down: at once, with no disk in
+    /// between.
+    private let pathsChanged: ([PathState]) -> Void
+    private var toldPaths: [PathState] = []
+    /// What was answered last, for the mark of its event.
+    private var lastAnswered: Sending?
     private var timer: Scheduled<Void>?
     /// When, in milliseconds of uptime.
     private var timerRings: Int64 = 0
@@ -55,7 +62,8 @@ final class Uplink {
 
     init(
         outbox: Outbox, paths: [PathSettings], on loop: any EventLoop, clock: @escaping @Sendable () -> Moment,
-        lifeSign: LifeSign, report: @escaping (BoxTrouble) -> Void
+        lifeSign: LifeSign, report: @escaping (BoxTrouble) -> Void,
+        pathsChanged: @escaping ([PathState]) -> Void = { _ in }
     ) {
         self.outbox = outbox
         settings = paths
@@ -63,13 +71,15 @@ final class Uplink {
         self.loop = loop
         self.report = report
         self.lifeSign = lifeSign
+        self.pathsChanged = pathsChanged
         dispatcher = Dispatcher(
             paths.map {
                 Dispatcher.Rules(
                     name: $0.name, receiver: $0.receiver, timeout: $0.timeout.milliseconds, attempts: $0.attempts,
-                    poll: $0.poll.milliseconds)
+                    poll: $0.poll.milliseconds, pollAlone: $0.pollAlone?.milliseconds,
+                    connections: $0.connections, catchUpRate: $0.catchUpRate)
             })
-        sending = Array(repeating: nil, count: paths.count)
+        sending = paths.map { Array(repeating: nil, count: $0.connections) }
         figures = Array(repeating: Figures(), count: paths.count)
     }
 
@@ -77,7 +87,9 @@ final class Uplink {
     func start() {
         let loop = loop
         connections = settings.enumerated().map { index, path in
-            Connection(path, on: loop) { [weak self] in self?.heard($0, on: index) }
+            (0..<path.connections).map { lane in
+                Connection(path, on: loop) { [weak self] in self?.heard($0, on: index, lane) }
+            }
         }
         let bound = NIOLoopBound(self, eventLoop: loop)
         outbox.onStored { loop.execute { bound.value.woken() } }
@@ -88,7 +100,7 @@ final class Uplink {
         isStopped = true
         timer?.cancel()
         outbox.onStored {}
-        for connection in connections { connection.close() }
+        for connection in connections.joined() { connection.close() }
     }
 
     var pathSettings: [PathSettings] { settings }
@@ -114,14 +126,42 @@ final class Uplink {
             if actions.isEmpty { break }
             for action in actions { carryOut(action) }
         }
+        tellPaths()
+        restLanes(now)
         schedule(now)
     }
+
+    private func tellPaths() {
+        let states = dispatcher.paths.map {
+            PathState(
+                name: $0.rules.name, works: $0.health == .working, isDown: $0.isDown, lastGood: $0.lastGood)
+        }
+        let isNews = !states.elementsEqual(toldPaths) { $0.works == $1.works && $0.isDown == $1.isDown }
+        guard isNews else { return }
+        toldPaths = states
+        pathsChanged(states)
+    }
+
+    /// A connection that was opened for catching up is not kept for ever.
+    private func restLanes(_ now: Int64) {
+        for (path, lanes) in connections.enumerated() {
+            for (lane, connection) in lanes.enumerated().dropFirst()
+            where connection.isOpen && sending[path][lane] == nil && now - connection.usedAt > Self.laneIdle {
+                connection.close()
+            }
+        }
+    }
+
+    /// After so long without a frame, in milliseconds, a path's further connections are closed.
+    private static let laneIdle: Int64 = 30_000
 
     private var supply: Dispatcher.Supply {
         let outbox = outbox
         return Dispatcher.Supply(
-            take: { rules, leftOver, limit in
-                outbox.take(for: rules.receiver, over: rules.name, leftOver: leftOver, moreUrgentThan: limit)
+            take: { rules, wanted in
+                outbox.take(
+                    for: rules.receiver, over: rules.name, leftOver: wanted.leftOver,
+                    moreUrgentThan: wanted.moreUrgentThan, withoutLate: wanted.withoutLate)
             },
             worth: { id, rules in outbox.worth(of: id, for: rules.receiver, over: rules.name) })
     }
@@ -150,38 +190,48 @@ final class Uplink {
     private func carryOut(_ action: Dispatcher.Action) {
         switch action {
         case .send(let path, let exchange, let offset): send(exchange, over: path, clockOffset: offset)
-        case .abandon(let path):
+        case .abandon(let path, let lane):
             figures[path].failures += 1
-            sending[path] = nil
-            connections[path].close()
+            sending[path][lane] = nil
+            connections[path][lane].close()
         case .acknowledge(let id, let path): acknowledged(id, over: path)
         case .release(let id): outbox.release(id)
         case .refuse(let id, let path, let why): refused(id, over: path, why)
         case .pathDown(let path, let why, let lastGood):
             logger.error("path \(settings[path].name) is down: \(why)")
-            let ago = lastGood.map { "last answer \((clock().uptime - $0) / 1000) s ago" } ?? "never answered"
-            report(
-                .path(settings[path].name, isDown: true, text: "\(why); \(ago); events waiting: \(outbox.waitingCount)")
-            )
-        case .pathUp(let path):
+            let found = clock()
+            let good = lastGood.map { "last good \(Self.when($0, at: found))" } ?? "never good"
+            let text =
+                "down, found \(Self.when(found.uptime, at: found)), \(good), \(outbox.waitingCount) waiting: \(why)"
+            report(.path(settings[path].name, isDown: true, text: text))
+        case .pathUp(let path, let downSince):
             logger.notice("path \(settings[path].name) works")
-            report(.path(settings[path].name, isDown: false, text: "works again"))
+            let now = clock()
+            let lasted = downSince.map { since in
+                let span = StatusScreen.span((now.uptime - since) / 1000)
+                return ", was down \(span) from \(Self.when(since, at: now)), \(outbox.waitingCount) waiting"
+            }
+            report(.path(settings[path].name, isDown: false, text: "works again" + (lasted ?? "")))
         case .clockRejected(let path):
             logger.error("path \(settings[path].name): the receiver goes on rejecting our time")
             report(.clockRejected(path: settings[path].name))
         }
     }
 
+    /// A moment of this daemon's life in words: by the wall clock, or as an age where that is not known.
+    private static func when(_ uptime: Int64, at now: Moment) -> String {
+        now.clock == .unknown
+            ? "\((now.uptime - uptime) / 1000) s ago" : "\(StatusScreen.utc(now.utc - now.uptime + uptime))Z"
+    }
+
     private func acknowledged(_ id: Int64, over path: Int) {
-        let sentAt = sending[path]?.sentAt.utc ?? clock().utc
+        let sentAt = lastAnswered?.sentAt.utc ?? clock().utc
         figures[path].acknowledged += 1
         outbox.acknowledge(
             id, sent: sentAt, path: settings[path].name, tries: tries.removeValue(forKey: id)?.count ?? 1)
-        sending[path] = nil
     }
 
     private func refused(_ id: Int64, over path: Int, _ why: String) {
-        sending[path] = nil
         let isRefusedByAll = outbox.refuse(
             id, by: settings[path].receiver, of: Set(settings.map(\.receiver)),
             isStillSent: dispatcher.carriers(of: id) > 0)
@@ -211,13 +261,14 @@ final class Uplink {
         }
         do {
             let frame = try message.frame(key: settings[path].key)
-            sending[path] = Sending(
+            let lane = exchange.lane
+            sending[path][lane] = Sending(
                 exchange: exchange.number,
                 expectation: ReplyExpectation(
                     header: message.header, encrypted: settings[path].key != nil, sent: message.timestamp),
                 work: exchange.work, sentAt: now)
             figures[path].sent += 1
-            connections[path].send(frame)
+            connections[path][lane].send(frame, at: now.uptime)
         } catch {
             handleLater(
                 .cannotBeSaid(why: "it cannot be said on this path: \(error)"), path: path, exchange: exchange.number)
@@ -276,26 +327,44 @@ final class Uplink {
             sendingTime: Timestamp(utc: now.utc + clockOffset))
     }
 
-    private func heard(_ happening: Connection.Happening, on path: Int) {
+    private func heard(_ happening: Connection.Happening, on path: Int, _ lane: Int) {
         switch happening {
         case .frame(let frame):
-            guard let sending = sending[path] else { return }
+            guard let sending = sending[path][lane] else { return }
             let verdict = sending.expectation.judge(frame, key: settings[path].key)
             let now = clock()
             switch verdict {
             case .acknowledged:
                 figures[path].lastRoundTrip = now.uptime - sending.sentAt.uptime
-                handle(.acknowledged, path: path, exchange: sending.exchange)
+                settle(.acknowledged, path, lane, sending)
             case .clock(let theirs):
-                handle(.wrongClock(offset: theirs.map { $0.utc - now.utc }), path: path, exchange: sending.exchange)
-            case .refused: handle(.refused(why: "the receiver says DUH"), path: path, exchange: sending.exchange)
+                settle(.wrongClock(offset: theirs.map { $0.utc - now.utc }), path, lane, sending)
+            case .refused: settle(.refused(why: "the receiver says DUH"), path, lane, sending)
             case .response, .ignored:
                 figures[path].ignoredReplies += 1
                 figures[path].lastIgnored = "\(verdict)"
             }
         case .closed(let why, let wasKept):
-            guard let exchange = sending[path]?.exchange else { return }
+            guard let exchange = sending[path][lane]?.exchange else { return }
             handle(wasKept ? .connectionWasGone : .failed(why: why), path: path, exchange: exchange)
         }
     }
+
+    /// The exchange has its answer: what else comes on this connection belongs to nothing.
+    private func settle(_ input: Dispatcher.Input, _ path: Int, _ lane: Int, _ answered: Sending) {
+        sending[path][lane] = nil
+        lastAnswered = answered
+        handle(input, path: path, exchange: answered.exchange)
+    }
+}
+
+/// How a path is, as the uplink's loop knows.
+struct PathState: Sendable, Equatable {
+    var name: String
+    /// Its last exchange was answered.
+    var works: Bool
+    /// It has failed as often in a row as makes it down.
+    var isDown: Bool
+    /// Uptime in milliseconds of the last answer; nil when there never was one.
+    var lastGood: Int64?
 }
