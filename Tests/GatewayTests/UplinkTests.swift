@@ -41,6 +41,13 @@ final class Box: Sendable {
         return try await group.next().submit { uplink.value.describePaths() }.get()
     }
 
+    func lanesInUse() async throws -> Int {
+        let uplink = uplink
+        return try await group.next().submit {
+            uplink.value.dispatcher.paths.reduce(0) { $0 + $1.lanes.count { $0 != nil } }
+        }.get()
+    }
+
     func stop() async throws {
         let uplink = uplink
         try await group.next().submit { uplink.value.stop() }.get()
@@ -117,6 +124,35 @@ struct UplinkTests {
             try await box.stop()
             try await centre.service.stop()
         }
+    }
+
+    @Test("Over several connections a backlog arrives once, each point in its order, several points at a time")
+    func severalConnections() async throws {
+        let centre = try await TestCentre(misbehaving: "delay:20:every=1")
+        var path = testPath("a", to: "a", port: centre.service.port, timeout: .seconds(5))
+        path.connections = 4
+        let outbox = try Outbox(directory: scratch.path + "/state", clock: { SystemClock(isTrusted: true).now() })
+        for number in 0..<100 {
+            try outbox.append([NewEvent(sample("p\(number % 7)", text: "\(number % 7) \(number)"))])
+        }
+        outbox.directory.unlock()
+        let box = try Box(scratch.path, [path])
+        var most = 0
+        #expect(
+            await comesTrue {
+                let lanes = (try? await box.lanesInUse()) ?? 0
+                most = max(most, lanes)
+                return box.outbox.waitingCount == 0
+            })
+        #expect(most > 1 && most <= 4)
+        #expect(centre.texts.count == 100)
+        for point in 0..<7 {
+            #expect(
+                centre.texts.filter { $0.hasPrefix("\(point) ") }
+                    == stride(from: point, to: 100, by: 7).map { "\(point) \($0)" })
+        }
+        try await box.stop()
+        try await centre.service.stop()
     }
 
     @Test("Fail-over: when a receiver is gone its events go to the other, and the path is told down once")

@@ -145,6 +145,26 @@ struct WaitingTests {
         #expect(ages.liveFrom(at: Ages.lateAfter + 90_000) == 4)
     }
 
+    @Test("What the disk does not give blocks nobody, its own point included, until it is tried again")
+    func unreadable() {
+        var waiting = Waiting()
+        waiting.add(1, point: "smoke", urgency: .fire)
+        waiting.add(2, point: "smoke", urgency: .fire)
+        #expect(waiting.take(for: "a", over: "x")?.id == 1)
+        waiting.setAside(1)
+        waiting.release(1)
+        #expect(waiting.take(for: "a", over: "x")?.id == 2)
+        #expect(waiting.take(for: "a", over: "x") == nil && waiting.takeLeftOver(for: "b", over: "y") == nil)
+        #expect(waiting.contains(1) && waiting.count == 2)
+        #expect(waiting.retryUnreadable() == 1)
+        #expect(waiting.takeLeftOver(for: "b", over: "y")?.id == 1)
+        waiting.setAside(1)
+        waiting.release(1)
+        #expect(waiting.take(for: "a", over: "x") == nil)
+        waiting.remove(1)
+        #expect(waiting.retryUnreadable() == 0 && waiting.count == 1)
+    }
+
     @Test("Points that come and go, as a panel's addresses may, take no lasting room and keep their order")
     func manyPoints() {
         var waiting = Waiting()

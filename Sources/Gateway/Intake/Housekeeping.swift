@@ -48,7 +48,10 @@ final class Housekeeping: Sendable {
         var knownAt = intake.clock().uptime
         // Troubles that stood when the daemon was cut off, and have ended meanwhile.
         let summary = intake.outbox.summary()
-        if summary.trouble == nil { report(.outbox(.canWriteAgain), quietly: true) }
+        if summary.trouble == nil {
+            report(.outbox(.canWriteAgain), quietly: true)
+            report(.outbox(.canReadAgain), quietly: true)
+        }
         if !summary.isFilling { report(.outbox(.drained), quietly: true) }
         while !stopping.isSet {
             let now = intake.clock()

@@ -55,6 +55,7 @@ extension Outbox {
             // The lock is not fair: whoever waits for it needs a moment to get it.
             usleep(1000)
         }
+        rereadUnreadable()
         writer.withLock { writer in
             returnToDisk(&writer)
             let metDamage = queue.withLock { queue in

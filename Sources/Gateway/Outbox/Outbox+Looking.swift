@@ -26,8 +26,51 @@ extension Outbox {
             return (readers.ahead.removeValue(forKey: id), readers.epoch)
         }
         // What is not on the disk, or no longer waits, is looked for with all that is known.
-        guard let found else { return try events("WHERE id = ?", [.integer(id)]).first }
+        guard let found else {
+            do throws(DatabaseError) {
+                let found = try events("WHERE id = ?", [.integer(id)]).first
+                queue.withLock { $0.unreadable[id] = nil }
+                return found
+            } catch {
+                noteUnreadable(id, error, at: now.uptime)
+                throw error
+            }
+        }
         return found.dated(from: epoch, in: boot, at: now)
+    }
+
+    /// So often in a row, half a second apart, an event that is to be sent may not be readable before others go past it.
+    private static let unreadableLimit = 3
+
+    private func noteUnreadable(_ id: Int64, _ error: DatabaseError, at now: Int64) {
+        queue.withLock { queue in
+            queue.unreadable[id, default: 0] += 1
+            guard queue.unreadable[id, default: 0] >= Self.unreadableLimit else { return }
+            queue.waiting.setAside(id)
+            queue.rereadAt = now + Self.rereadInterval
+            guard queue.readTrouble == nil else { return }
+            queue.readTrouble = "event \(StoredEvent.sequence(of: id)) cannot be read from the disk: \(error.description)"
+            queue.notices.append(.cannotRead(queue.readTrouble ?? ""))
+        }
+    }
+
+    /// How long an event that the disk does not give is left alone, in milliseconds.
+    private static let rereadInterval: Int64 = 10_000
+
+    /// What could not be read is tried again, now and then; once nothing of it is left, that is told.
+    func rereadUnreadable() {
+        let now = clock().uptime
+        let wake = queue.withLock { queue -> (@Sendable () -> Void)? in
+            guard queue.readTrouble != nil else { return nil }
+            queue.unreadable = queue.unreadable.filter { queue.waiting.contains($0.key) }
+            if queue.unreadable.isEmpty {
+                queue.readTrouble = nil
+                queue.notices.append(.canReadAgain)
+            }
+            guard now >= queue.rereadAt, queue.waiting.retryUnreadable() > 0 else { return nil }
+            return queue.onStored
+        }
+        wake?()
     }
 
     /// How many events are read at a time.
@@ -48,7 +91,7 @@ extension Outbox {
             Summary(
                 waiting: queue.waiting.count, mostUrgent: queue.waiting.mostUrgent, oldest: queue.waiting.oldest,
                 parked: queue.parked.count, isFilling: queue.unsent * 4 >= limits.waitingEvents,
-                trouble: queue.trouble)
+                trouble: queue.trouble ?? queue.readTrouble)
         }
     }
 

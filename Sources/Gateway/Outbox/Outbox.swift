@@ -86,6 +86,11 @@ public final class Outbox: Sendable {
         var metDamage = false
         /// Reads in a row that the disk refused.
         var failedReads = 0
+        /// Events that the disk did not give when they were to be sent: how often each, in a row.
+        var unreadable: [Int64: Int] = [:]
+        /// Why, once that was told, and when those set aside are tried again, in milliseconds of uptime.
+        var readTrouble: String?
+        var rereadAt: Int64 = 0
 
         /// Tells those who wait for it.
         mutating func noteEnded(_ mark: Mark) {
@@ -129,6 +134,9 @@ public final class Outbox: Sendable {
         case drained
         case cannotWrite(String)
         case canWriteAgain
+        /// Waiting events that the disk does not give: they are set aside and tried again.
+        case cannotRead(String)
+        case canReadAgain
     }
 
     /// Opens the outbox in a directory, or makes one; sets a damaged one aside and keeps what can be read.

@@ -31,12 +31,15 @@ struct Waiting: Sendable {
         func isLate(_ liveFrom: Int64) -> Bool { urgency.map { newest[Int($0.rawValue)] < liveFrom } ?? false }
     }
 
-    /// An event that some receiver has refused. It waits for the others, and nobody waits for it.
+    /// An event that some receiver has refused, or that cannot be read from the disk. It waits for the others or for the
+    /// disk, and nobody waits for it.
     private struct Refused: Sendable {
         var id: Int64
         var urgency: Urgency
         var receivers: Set<String>
         var isBusy = false
+        /// It cannot be read from the disk, for now.
+        var isUnreadable = false
     }
 
     private var lines: [Line] = []
@@ -130,7 +133,9 @@ struct Waiting: Sendable {
 
     private func nextRefused(for receiver: String) -> Int? {
         refused.indices
-            .filter { !refused[$0].isBusy && !refused[$0].receivers.contains(receiver) }
+            .filter {
+                !refused[$0].isBusy && !refused[$0].isUnreadable && !refused[$0].receivers.contains(receiver)
+            }
             .min { (refused[$0].urgency, refused[$0].id) < (refused[$1].urgency, refused[$1].id) }
     }
 
@@ -234,6 +239,27 @@ struct Waiting: Sendable {
         leave(line, id)
         refused.append(Refused(id: id, urgency: urgency, receivers: [receiver], isBusy: isStillSent))
         return [receiver]
+    }
+
+    /// The disk does not give it: from now on it blocks nobody, its own point included, and is not taken until `retry`.
+    mutating func setAside(_ id: Int64) {
+        if let index = refused.firstIndex(where: { $0.id == id }) {
+            refused[index].isUnreadable = true
+        } else if let line = lineOfEvent.removeValue(forKey: id) {
+            let urgency = lines[line].events.first { $0.id == id }?.urgency ?? .status
+            leave(line, id)
+            refused.append(Refused(id: id, urgency: urgency, receivers: [], isUnreadable: true))
+        }
+    }
+
+    /// What was set aside may be taken again. - Returns: how many.
+    mutating func retryUnreadable() -> Int {
+        var count = 0
+        for index in refused.indices where refused[index].isUnreadable {
+            refused[index].isUnreadable = false
+            count += 1
+        }
+        return count
     }
 
     private mutating func leave(_ line: Int, _ id: Int64) {

@@ -65,6 +65,9 @@ enum BoxTrouble: Sendable, Equatable {
         case .drained: return lasting("larmnod.queue", Kinds.queueFilling, false, "events waiting: below 25 % again")
         case .cannotWrite(let why): return lasting("larmnod.disk", Kinds.diskFailing, true, why)
         case .canWriteAgain: return lasting("larmnod.disk", Kinds.diskFailing, false, "events can be stored again")
+        case .cannotRead(let why): return lasting("larmnod.disk.reading", Kinds.diskFailing, true, why)
+        case .canReadAgain:
+            return lasting("larmnod.disk.reading", Kinds.diskFailing, false, "what waits can be read again")
         }
     }
 }
