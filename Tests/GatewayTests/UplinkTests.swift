@@ -128,7 +128,7 @@ struct UplinkTests {
 
     @Test("Over several connections a backlog arrives once, each point in its order, several points at a time")
     func severalConnections() async throws {
-        let centre = try await TestCentre(misbehaving: "delay:20:every=1")
+        let centre = try await TestCentre(misbehaving: "delay:0.02:every=1")
         var path = testPath("a", to: "a", port: centre.service.port, timeout: .seconds(5))
         path.connections = 4
         let outbox = try Outbox(directory: scratch.path + "/state", clock: { SystemClock(isTrusted: true).now() })
