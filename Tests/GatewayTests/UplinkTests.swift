@@ -155,6 +155,28 @@ struct UplinkTests {
         try await centre.service.stop()
     }
 
+    @Test("What is late says when it happened: in its H block, or in its text where the receiver takes none")
+    func lateSaysWhen() async throws {
+        for takesTime in [true, false] {
+            let centre = try await TestCentre()
+            let scratch = Scratch()
+            let clock = SystemClock(isTrusted: true)
+            let outbox = try Outbox(directory: scratch.path + "/state", clock: { clock.now() })
+            var old = sample("p", text: "Huvudentré")
+            old.occurred = Moment(utc: 1_790_000_000_000, uptime: 0, clock: .known)
+            try outbox.append([NewEvent(old)])
+            outbox.directory.unlock()
+            var path = testPath("a", to: "a", port: centre.service.port)
+            path.extendedBlocks = takesTime ? [.timeOfOccurrence] : []
+            let box = try Box(scratch.path, [path])
+            try box.outbox.append([NewEvent(sample("q", text: "now"))])
+            #expect(await comesTrue { box.outbox.waitingCount == 0 })
+            #expect(Set(centre.texts) == [takesTime ? "Huvudentré" : "2026-09-21 14:13:20Z Huvudentré", "now"])
+            try await box.stop()
+            try await centre.service.stop()
+        }
+    }
+
     @Test("Fail-over: when a receiver is gone its events go to the other, and the path is told down once")
     func failOver() async throws {
         let (a, b) = (try await TestCentre(), try await TestCentre())

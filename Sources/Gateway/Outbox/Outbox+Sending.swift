@@ -28,6 +28,9 @@ extension Outbox {
         queue.withLock { $0.waiting.worth(of: id, for: receiver, over: path) }
     }
 
+    /// It comes from before an outage or a restart.
+    func isLate(_ id: Int64) -> Bool { queue.withLock { $0.waiting.isLate(id) } }
+
     /// Not delivered this time.
     func release(_ id: Int64) { queue.withLock { $0.waiting.release(id) } }
 

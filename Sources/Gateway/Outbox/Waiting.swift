@@ -101,6 +101,8 @@ struct Waiting: Sendable {
         if (lines[line].urgency, lines[line].isLate(liveFrom)) != before { offer(line) }
     }
 
+    func isLate(_ id: Int64) -> Bool { id < liveFrom }
+
     /// From now on what came before this event is late.
     mutating func noteLate(before id: Int64) { liveFrom = max(liveFrom, id) }
 

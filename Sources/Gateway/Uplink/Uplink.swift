@@ -57,6 +57,8 @@ final class Uplink {
         /// It was first said without its time, because the clock was not set: a receiver knows a repeat by its content,
         /// so it is never said otherwise.
         var isUndated = false
+        /// It was first said late, to a receiver that takes no H block: the time stands in its text, each time.
+        var saysWhen: Bool?
     }
     private var isStopped = false
 
@@ -321,6 +323,11 @@ final class Uplink {
         var event = stored.event
         if tries[stored.id]?.isUndated ?? false { event.occurred.clock = .unknown }
         if event.occurred.clock == .unknown { tries[stored.id, default: Tries()].isUndated = true }
+        let saysWhen = tries[stored.id]?.saysWhen ?? outbox.isLate(stored.id)
+        tries[stored.id, default: Tries()].saysWhen = saysWhen
+        if saysWhen, !settings.extendedBlocks.contains(.timeOfOccurrence), event.occurred.clock != .unknown {
+            event.text = "\(StatusScreen.utc(event.occurred.utc))Z \(event.text)".limited
+        }
         return try event.message(
             as: settings.format, sequence: stored.sequence, receiver: settings.receiverNumber, line: settings.line,
             account: settings.account, characterSet: settings.characterSet, extended: settings.extendedBlocks,
