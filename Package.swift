@@ -93,6 +93,7 @@ let package = Package(
             dependencies: [
                 "Gateway", "Receiver", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             exclude: ["Refusals"], swiftSettings: strict),
         .testTarget(name: "ReceiverTests", dependencies: ["Receiver"], swiftSettings: strict),

@@ -5,7 +5,8 @@ import NIOSSL
 /// What the tables of a receiver and a path say of the way a frame is carried: plain, or by TLS and with whose trust.
 /// A path has what its receiver has, and may have any of it in another way.
 struct SecurityAgreement {
-    /// A setting and the table that it stands in, for an error that points there.
+    /// A setting and the table that it stands in, for an error that points there. The value is empty where it was
+    /// refused already.
     struct Said {
         var key: String
         var value: String
@@ -54,17 +55,21 @@ struct SecurityAgreement {
         guard table.has(key) else { return nil }
         let found = table.problems.all.count
         let name = table.string(key, expected: "\(what), in quotes", limit: 4096)
-        guard table.problems.all.count == found else { return nil }
+        let refused = Said(key: key, value: "", table: table)
+        guard table.problems.all.count == found else { return refused }
         // The content of such a file may be a key: it is not shown.
         guard name.utf8.count <= 1024, !name.utf8.contains(where: { $0 < 0x20 }), !name.contains("-----") else {
-            table.refuse(key, "expected the name of a file, seen from the site file; what is in it is never written here")
-            return nil
+            table.refuse(
+                key, "expected the name of a file, seen from the site file; what is in it is never written here")
+            return refused
         }
         return Said(key: key, value: name, table: table)
     }
 
     /// All that makes sense for TLS only.
-    fileprivate var said: [Said] { [trust, serverName, clientCertificate, clientKey].compactMap { $0 } }
+    fileprivate var said: [Said] {
+        [trust, serverName, clientCertificate, clientKey].compactMap { $0 }.filter { !$0.value.isEmpty }
+    }
 }
 
 /// Reads certificates and keys of TLS, and sees that they are what they are said to be and belong together.
@@ -138,6 +143,7 @@ struct CertificateReader {
     }
 
     private func certificates(_ said: SecurityAgreement.Said) -> Chain? {
+        guard !said.value.isEmpty else { return nil }
         let file = TextFile.path(said.value, beside: siteFile)
         let bytes: [UInt8]
         switch TextFile.read(file, limit: Self.mostBytes) {
@@ -176,10 +182,12 @@ struct CertificateReader {
         case (nil, nil): return (Chain(), nil)
         case (let certificate?, nil):
             certificate.table.refuse(
-                certificate.key, "client-key is missing, expected the name of the file with the key of this certificate")
+                certificate.key, "client-key is missing, expected the name of the file with the key of this certificate"
+            )
             return nil
         case (nil, let key?):
-            key.table.refuse(key.key, "client-certificate is missing, expected the name of the file with its certificate")
+            key.table.refuse(
+                key.key, "client-certificate is missing, expected the name of the file with its certificate")
             return nil
         case (let certificate?, let key?):
             let chain = certificates(certificate)
@@ -190,6 +198,7 @@ struct CertificateReader {
     }
 
     private func privateKey(_ said: SecurityAgreement.Said) -> NIOSSLPrivateKey? {
+        guard !said.value.isEmpty else { return nil }
         switch KeyFile.privateKey(TextFile.path(said.value, beside: siteFile)) {
         case .success(let key): return key
         case .failure(let failure):
@@ -211,13 +220,15 @@ struct CertificateReader {
             case .good: continue
             case .expiring:
                 found = "expires on \(certificate.lastDay): renew it"
-                notices.append(Problem(said.table.place(of: said.key), "\(setting): \(which) in \(said.value) \(found)"))
+                notices.append(
+                    Problem(said.table.place(of: said.key), "\(setting): \(which) in \(said.value) \(found)"))
                 continue
             case .expired: found = "expired on \(certificate.lastDay)"
             case .notYet: found = "is valid from \(certificate.firstDay)"
             }
             if anyWillDo && isAnyValid {
-                notices.append(Problem(said.table.place(of: said.key), "\(setting): \(which) in \(said.value) \(found)"))
+                notices.append(
+                    Problem(said.table.place(of: said.key), "\(setting): \(which) in \(said.value) \(found)"))
             } else {
                 said.table.refuse(
                     said.key, "\(which) in \(said.value) \(found), and \(clock): expected one that is valid")
@@ -245,7 +256,8 @@ extension KeyFile {
         guard !text.contains("ENCRYPTED") else {
             return .failure(
                 TextFile.Failure(
-                    reason: "the key file \(path) is locked with a passphrase, and nobody is there to type it: expected "
+                    reason:
+                        "the key file \(path) is locked with a passphrase, and nobody is there to type it: expected "
                         + "the key unlocked, as openssl pkey writes it"))
         }
         // An empty passphrase, so that the library never asks for one.
@@ -254,7 +266,8 @@ extension KeyFile {
         else {
             return .failure(
                 TextFile.Failure(
-                    reason: "the key file \(path) does not hold a key in PEM form: expected -----BEGIN PRIVATE KEY----- "
+                    reason:
+                        "the key file \(path) does not hold a key in PEM form: expected -----BEGIN PRIVATE KEY----- "
                         + "and its end"))
         }
         return .success(key)
