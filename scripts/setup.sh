@@ -6,7 +6,7 @@ set -euo pipefail
 what=${1:-test}
 
 build="libgpiod-dev libmodbus-dev libserialport-dev libsqlite3-dev libtomlplusplus-dev pkg-config"
-tests="systemd python3 python3-venv python3-pip socat sqlite3 procps iproute2 gcc libc6-dev strace faketime e2fsprogs util-linux"
+tests="systemd python3 python3-venv python3-pip socat sqlite3 procps iproute2 gcc libc6-dev strace faketime e2fsprogs util-linux openssl"
 packages=$build
 [ "$what" = build ] || packages="$build $tests"
 

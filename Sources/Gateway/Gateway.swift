@@ -37,7 +37,7 @@ public final class Gateway: Service {
         let lifeSign = LifeSign(now())
         let housekeeping = Housekeeping(
             intake: intake, account: site.account, devices: hosts, uplinkSign: lifeSign, manager: manager,
-            stopping: stopRest)
+            stopping: stopRest, certificates: CertificateWatch(site.paths))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let uplink = try await loop.submit { [outbox, site] in

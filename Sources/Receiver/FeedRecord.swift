@@ -13,7 +13,7 @@ public struct FeedRecord: Sendable, Hashable {
 
     /// How a frame came.
     public struct Path: Sendable, Hashable {
-        public enum Transport: String, Sendable, Hashable { case tcp, udp }
+        public enum Transport: String, Sendable, Hashable { case tcp, udp, tls }
         public var transport: Transport
         /// "192.0.2.1:7700", "[2001:db8::1]:7700"
         public var remote: String

@@ -1,8 +1,10 @@
 /// How a receiver is to work. The defaults suit a desk, a test bench or a small centre.
 public struct ReceiverOptions: Sendable {
-    /// Where to listen: TCP and UDP on the same port. Port 0 lets the system choose one.
+    /// Where to listen: TCP and UDP on the same port, or with `tls` only TCP. Port 0 lets the system choose one.
     public var host = "127.0.0.1"
     public var port = 7700
+    /// Every connection speaks TLS; then nothing comes in clear, and there is no UDP.
+    public var tls: ListeningCertificate?
     public var accounts: Accounts
     /// The store's path; nil keeps nothing, and a frame is acknowledged once the feed's reader has it.
     public var store: String?

@@ -2,6 +2,7 @@ import AlarmProtocol
 import Glibc
 import NIOCore
 import NIOPosix
+import NIOSSL
 
 /// A running alarm receiver: the centre's end of DC-09, for tests, demonstrations and acceptance on site.
 ///
@@ -17,13 +18,14 @@ public final class ReceiverService: Sendable {
     private let desk: NIOLoopBound<Desk>
     private let register: NIOLoopBound<ConnectionRegister>
     private let stream: any Channel
-    private let datagram: any Channel
+    /// Nil with TLS.
+    private let datagram: (any Channel)?
     private let sweeping: RepeatedTask
     private let manners: Manners
 
     private init(
         group: MultiThreadedEventLoopGroup, writer: NIOThreadPool, core: Core, stream: any Channel,
-        datagram: any Channel, sweeping: RepeatedTask, manners: Manners, port: Int, opening: Store.Opening?
+        datagram: (any Channel)?, sweeping: RepeatedTask, manners: Manners, port: Int, opening: Store.Opening?
     ) {
         self.group = group
         self.writer = writer
@@ -105,10 +107,10 @@ public final class ReceiverService: Sendable {
     public func stop() async throws {
         sweeping.cancel()
         try? await stream.close()
-        let idle = datagram.eventLoop.makePromise(of: Void.self)
+        let idle = stream.eventLoop.makePromise(of: Void.self)
         try await desk.execute { $0.whenIdle { idle.succeed() } }
         try await idle.futureResult.get()
-        try? await datagram.close()
+        try? await datagram?.close()
         try await writer.shutdownGracefully()
         try await group.shutdownGracefully()
     }
@@ -124,10 +126,11 @@ public final class ReceiverService: Sendable {
 
     private static func listen(
         _ options: ReceiverOptions, _ loop: any EventLoop, _ core: Core
-    ) async throws -> (stream: any Channel, datagram: any Channel) {
+    ) async throws -> (stream: any Channel, datagram: (any Channel)?) {
         var attempt = 1
         while true {
             let stream = try await listenTCP(options, loop, core)
+            guard options.tls == nil else { return (stream, nil) }
             let port = stream.localAddress?.port ?? options.port
             do {
                 return (stream, try await listenUDP(options, port: port, loop, core))
@@ -153,8 +156,12 @@ public final class ReceiverService: Sendable {
             .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 4_096))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let tls = options.tls {
+                        try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls.context))
+                    }
                     try channel.pipeline.syncOperations.addHandler(
-                        StreamConnection(desk: core.desk.value, register: core.register.value))
+                        StreamConnection(
+                            desk: core.desk.value, register: core.register.value, isSecure: options.tls != nil))
                 }
             }
         do {

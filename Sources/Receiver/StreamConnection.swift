@@ -1,5 +1,7 @@
 import AlarmProtocol
 import NIOCore
+import NIOSSL
+import NIOTLS
 
 /// One TCP connection: bytes to frames, answers to bytes, in the order of the frames.
 ///
@@ -13,7 +15,7 @@ final class StreamConnection: ChannelInboundHandler {
 
     private let desk: Desk
     private let register: ConnectionRegister
-    private var path = FeedRecord.Path(transport: .tcp, remote: "unknown")
+    private var path: FeedRecord.Path
     private var decoder = StreamDecoder()
     private var context: ChannelHandlerContext?
 
@@ -27,12 +29,13 @@ final class StreamConnection: ChannelInboundHandler {
 
     /// When the last whole frame came, or the connection.
     private(set) var lastFrame = NIODeadline.now()
-    /// Since when a frame has been half here.
+    /// Since when a frame has been half here, or TLS half set up.
     private(set) var halfFrameSince: NIODeadline?
 
-    init(desk: Desk, register: ConnectionRegister) {
+    init(desk: Desk, register: ConnectionRegister, isSecure: Bool) {
         self.desk = desk
         self.register = register
+        path = FeedRecord.Path(transport: isSecure ? .tls : .tcp, remote: "unknown")
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -41,6 +44,7 @@ final class StreamConnection: ChannelInboundHandler {
     func channelActive(context: ChannelHandlerContext) {
         path.remote = context.remoteAddress?.words ?? "unknown"
         register.add(self)
+        if path.transport == .tls { halfFrameSince = .now() }
         readIfRoom()
     }
 
@@ -74,12 +78,17 @@ final class StreamConnection: ChannelInboundHandler {
         if event as? ChannelEvent == .inputClosed {
             inputClosed = true
             closeWhenAnswered()
+        } else if case .handshakeCompleted? = event as? TLSUserEvent {
+            halfFrameSince = nil
         } else {
             context.fireUserInboundEventTriggered(event)
         }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { close() }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if case NIOSSLError.handshakeFailed(let why) = error { desk.say("\(path.remote): TLS was not set up: \(why)") }
+        close()
+    }
 
     func close(saying words: String) {
         desk.say("\(path.remote): closed: \(words)")
@@ -178,7 +187,7 @@ final class ConnectionRegister {
     func sweep(at now: NIODeadline) {
         for connection in Array(connections.values) {
             if let since = connection.halfFrameSince, now - since > TimeAmount(limits.frameTime) {
-                close(connection, saying: "a frame that had begun was not finished within \(limits.frameTime)")
+                close(connection, saying: "a frame, or TLS, that had begun was not finished within \(limits.frameTime)")
             } else if now - connection.lastFrame > TimeAmount(limits.idleTime) {
                 close(connection, saying: "no frame within \(limits.idleTime)")
             }

@@ -14,6 +14,9 @@ struct Receive: AsyncParsableCommand {
             With --store the events are on disk before they are acknowledged, and a repeat is known after a restart. \
             Without it they are acknowledged once they are printed.
 
+            With --tls-certificate and --tls-key every connection speaks TLS 1.2 or later, and there is no UDP; with \
+            --tls-client-authority a transmitter must show a certificate which that authority has issued.
+
             MISBEHAVING, to try a transmitter: --misbehave, or a line on standard input while it runs, as \
             "misbehave nak" or "misbehave none". Words:
 
@@ -54,6 +57,15 @@ struct Receive: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Keep events in this file, on disk before they are acknowledged.", valueName: "file"))
     var store: String?
 
+    @Option(help: ArgumentHelp("The certificate to show over TLS, in PEM form.", valueName: "file"))
+    var tlsCertificate: String?
+
+    @Option(help: ArgumentHelp("The key of that certificate, in PEM form, mode 0600.", valueName: "file"))
+    var tlsKey: String?
+
+    @Option(help: ArgumentHelp("Who must have issued a transmitter's certificate, in PEM form.", valueName: "file"))
+    var tlsClientAuthority: String?
+
     @Flag(help: "Print link tests as well.")
     var polls = false
 
@@ -87,7 +99,7 @@ struct Receive: AsyncParsableCommand {
             options, feed: { try FeedRecord.write($0, to: STDOUT_FILENO) }, log: Self.say)
         if let opening = service.opening, let store { Self.say(opening.words(of: store)) }
         let host = options.host.contains(":") ? "[\(options.host)]" : options.host
-        Self.say("Listening on \(host):\(service.port), TCP and UDP.")
+        Self.say("Listening on \(host):\(service.port), \(options.tls == nil ? "TCP and UDP" : "TLS").")
         if let misbehaviour = options.misbehaviour { Self.say("Misbehaving: \(misbehaviour).") }
         Self.obeyStandardInput(service)
 
@@ -101,6 +113,9 @@ struct Receive: AsyncParsableCommand {
         guard (1...100_000).contains(connections) else { throw ValidationError("--connections: expected 1 to 100000.") }
         guard (1...86_400).contains(idle) else { throw ValidationError("--idle: expected 1 to 86400 seconds.") }
         _ = try Self.endpoint(listen)
+        guard (tlsCertificate == nil) == (tlsKey == nil), tlsCertificate != nil || tlsClientAuthority == nil else {
+            throw ValidationError("--tls-certificate and --tls-key go together, and --tls-client-authority with them.")
+        }
         if let misbehave {
             do { _ = try Misbehaviour.parse(misbehave) } catch { throw ValidationError("\(error)") }
         }
@@ -111,6 +126,10 @@ struct Receive: AsyncParsableCommand {
         if let accounts { entries += try Accounts.read(list: accounts) }
         var options = ReceiverOptions(accounts: try Accounts(entries, unknown: unknown))
         (options.host, options.port) = try Self.endpoint(listen)
+        if let tlsCertificate, let tlsKey {
+            options.tls = try ListeningCertificate(
+                certificate: tlsCertificate, key: tlsKey, clientAuthority: tlsClientAuthority)
+        }
         options.store = store
         options.showsPolls = polls
         options.misbehaviour = try misbehave.flatMap { try Misbehaviour.parse($0) }

@@ -60,9 +60,15 @@ final class TestCentre: Sendable {
     let service: ReceiverService
     private let kept: Locked<[FeedRecord]>
 
-    init(_ entries: [Accounts.Entry] = [], port: Int = 0, misbehaving words: String? = nil) async throws {
+    init(
+        _ entries: [Accounts.Entry] = [], port: Int = 0, misbehaving words: String? = nil,
+        tls: ListeningCertificate? = nil
+    )
+        async throws
+    {
         var options = ReceiverOptions(accounts: try Accounts(entries))
         options.port = port
+        options.tls = tls
         options.misbehaviour = try words.flatMap { try Misbehaviour.parse($0) }
         let kept = Locked<[FeedRecord]>([])
         self.kept = kept

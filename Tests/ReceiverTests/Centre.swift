@@ -26,7 +26,7 @@ final class Centre: Sendable {
 
     static func start(
         _ entries: [Accounts.Entry] = [], store: String? = nil, port: Int = 0, showsPolls: Bool = false,
-        misbehaving words: String? = nil, limits: ReceiverOptions.Limits = .init()
+        misbehaving words: String? = nil, limits: ReceiverOptions.Limits = .init(), tls: ListeningCertificate? = nil
     ) async throws -> Centre {
         var options = ReceiverOptions(accounts: try Accounts(entries))
         options.port = port
@@ -34,6 +34,7 @@ final class Centre: Sendable {
         options.showsPolls = showsPolls
         options.misbehaviour = try words.flatMap { try Misbehaviour.parse($0) }
         options.limits = limits
+        options.tls = tls
         let kept = Kept()
         let service = try await ReceiverService.start(
             options,
@@ -60,11 +61,11 @@ final class Centre: Sendable {
     /// Runs with a receiver, and stops it whatever happens.
     static func with(
         _ entries: [Accounts.Entry] = [], store: String? = nil, showsPolls: Bool = false,
-        misbehaving words: String? = nil, limits: ReceiverOptions.Limits = .init(),
+        misbehaving words: String? = nil, limits: ReceiverOptions.Limits = .init(), tls: ListeningCertificate? = nil,
         _ body: (Centre) async throws -> Void
     ) async throws {
         let centre = try await start(
-            entries, store: store, showsPolls: showsPolls, misbehaving: words, limits: limits)
+            entries, store: store, showsPolls: showsPolls, misbehaving: words, limits: limits, tls: tls)
         do {
             try await body(centre)
         } catch {

@@ -31,7 +31,7 @@ enum KeyFile {
     }
 
     /// Whoever can read the key can forge alarms and their absence; whoever can write it can silence the site.
-    private static func objection(to status: stat, path: String) -> String? {
+    static func objection(to status: stat, path: String) -> String? {
         let mode = status.st_mode & 0o777
         if mode & 0o077 != 0 {
             return "is open to other users (mode 0\(String(mode, radix: 8))), expected 0600: chmod 600 \(path)"

@@ -6,11 +6,13 @@ struct PathReader {
     let siteFile: String
     let siteAccount: String
     let problems: Problems
+    private var certificates: CertificateReader
     private(set) var notices: [Problem] = []
 
-    init(siteFile: String, siteAccount: String, problems: Problems) {
+    init(siteFile: String, siteAccount: String, certificates: CertificateReader, problems: Problems) {
         self.siteFile = siteFile
         self.siteAccount = siteAccount
+        self.certificates = certificates
         self.problems = problems
     }
 
@@ -27,6 +29,7 @@ struct PathReader {
         var extendedBlocks: Set<ExtendedBlock.Kind> = [.timeOfOccurrence]
         var connections = 1
         var catchUpRate: Int?
+        var security = SecurityAgreement()
     }
 
     /// Each path polls, and each is a line in every report: more is a mistake.
@@ -55,6 +58,7 @@ struct PathReader {
         for (name, table) in tables where !paths.contains(where: { $0.receiver == name }) && problems.all.isEmpty {
             notices.append(Problem(table.place, "\(table.path): no path leads to this receiver"))
         }
+        notices += certificates.notices
         return paths
     }
 
@@ -76,7 +80,7 @@ struct PathReader {
             port: agreed.address?.port ?? 0,
             interface: table.systemName(
                 "interface", expected: "a network interface's name, as \"eth0\"", limit: 15),
-            transport: table.choice("transport", of: [("tcp", .tcp), ("udp", .udp)], default: .tcp),
+            transport: agreed.security.transport ?? .tcp,
             account: agreed.account,
             siteAccount: siteAccount,
             receiverNumber: agreed.receiverNumber,
@@ -89,8 +93,9 @@ struct PathReader {
             timeout: table.duration("timeout", in: .milliseconds(200)...(.seconds(60)), default: .seconds(5)),
             attempts: table.integer("attempts", in: 1...20, default: 3),
             connections: agreed.connections,
-            catchUpRate: agreed.catchUpRate)
-        if path.key == nil {
+            catchUpRate: agreed.catchUpRate,
+            tls: certificates.transport(agreed.security, for: table, host: agreed.address?.host))
+        if path.key == nil, path.transport != .tls {
             notices.append(
                 Problem(table.place, "\(table.path): no key, so anybody on the way can read and forge what is sent"))
         }
@@ -111,6 +116,7 @@ struct PathReader {
         agreed.receiverNumber = table.headerNumber("receiver-number") ?? base.receiverNumber
         agreed.line = table.headerNumber("line") ?? base.line
         agreed.key = key(table) ?? base.key
+        agreed.security.read(table)
         agreed.format = table.choice(
             "format", of: [("sia-dcs", .siaDCS), ("contact-id", .contactID)], default: base.format)
         agreed.characterSet = table.choice(

@@ -44,7 +44,7 @@ public struct Limits: Sendable, Hashable {
 
 /// One network interface to one receiver address (EN 50136: ATP), with all that is agreed with that receiver.
 public struct PathSettings: Sendable {
-    public enum Transport: Sendable { case tcp, udp }
+    public enum Transport: Sendable { case tcp, udp, tls }
 
     /// The path's name: "fibre".
     public var name: String
@@ -82,6 +82,8 @@ public struct PathSettings: Sendable {
     public var connections = 1
     /// How many late events a second the centre agrees to take while we catch up, 1–1000; nil: as fast as it answers.
     public var catchUpRate: Int?
+    /// Set exactly where `transport` is `.tls`.
+    var tls: SecureTransport?
 }
 
 /// One configured device: the driver, ready to run, and its points.

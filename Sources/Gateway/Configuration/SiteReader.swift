@@ -7,15 +7,20 @@ public enum SiteReader {
     /// - Parameters:
     ///   - file: the site file. The board file and the key files are looked for beside it.
     ///   - drivers: the kinds of device that there are.
+    ///   - now: where given, milliseconds since 1970-01-01 00:00 UTC by which certificates are judged: an expired one is
+    ///     then an error. The daemon gives none: that one path will fail is no reason to send nothing over the others.
     /// - Returns: the site; or all that is wrong, by file, line and column. A key is never shown.
-    public static func read(file: String, drivers: [any Driver.Type]) -> Result<Site, ConfigurationError> {
+    public static func read(file: String, drivers: [any Driver.Type], at now: Int64? = nil) -> Result<
+        Site, ConfigurationError
+    > {
         let problems = Problems()
         var site: Site?
         var unresolved: [Place: String] = [:]
         switch TextFile.read(file, limit: TOML.mostBytes) {
         case .success(let bytes):
             site = TOML.tree(of: bytes, file: file, problems: problems).flatMap {
-                read(withoutKeys($0), file: file, drivers: drivers, problems: problems, unresolved: &unresolved)
+                read(
+                    withoutKeys($0), file: file, drivers: drivers, at: now, problems: problems, unresolved: &unresolved)
             }
         case .failure(let failure):
             problems.add(Place(file: file, line: 1, column: 1), "the site file \(failure.reason)")
@@ -27,7 +32,7 @@ public enum SiteReader {
     }
 
     private static func read(
-        _ document: SettingNode, file: String, drivers: [any Driver.Type], problems: Problems,
+        _ document: SettingNode, file: String, drivers: [any Driver.Type], at now: Int64?, problems: Problems,
         unresolved: inout [Place: String]
     ) -> Site? {
         var resolver = terminals(of: document, file: file, problems: problems)
@@ -50,7 +55,10 @@ public enum SiteReader {
             devices: [])
         _ = head.has("board")
 
-        var paths = PathReader(siteFile: file, siteAccount: account, problems: problems)
+        let clock = SystemClock(isTrusted: site.clockIsTrusted)
+        var paths = PathReader(
+            siteFile: file, siteAccount: account,
+            certificates: CertificateReader(siteFile: file, now: now, clock: { clock.now() }), problems: problems)
         site.paths = paths.read(root, of: document)
         var devices = DeviceReader(drivers: drivers, siteAccount: account, problems: problems)
         site.devices = devices.read(root, of: document)

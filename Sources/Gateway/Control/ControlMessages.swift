@@ -51,7 +51,10 @@ public struct SiteStatus: Codable, Sendable {
         public var clockOffset: Double
         public var acknowledged: Int
         public var failures: Int
+        /// By DC-09 itself.
         public var encrypted: Bool
+        /// Over TLS.
+        public var tls = false
     }
 
     public struct Device: Codable, Sendable {

@@ -87,7 +87,9 @@ public enum StatusScreen {
         switch path.state {
         case "works":
             let trip = path.roundTrip.map { ", ACK in \($0) ms" } ?? ""
-            return Row(rank: .well, what: what, how: "\(ago)\(trip)\(path.encrypted ? ", encrypted" : "")")
+            return Row(
+                rank: .well, what: what,
+                how: "\(ago)\(trip)\(path.encrypted ? ", encrypted" : "")\(path.tls ? ", TLS" : "")")
         case "untried": return Row(rank: .warning, what: what, how: "not tried yet")
         case "failing": return Row(rank: .warning, what: what, how: "\(path.why ?? "fails"); \(ago)")
         default: return Row(rank: .fault, what: what, how: "\(ago); \(path.why ?? "down")")

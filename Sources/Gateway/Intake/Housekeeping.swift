@@ -11,6 +11,7 @@ final class Housekeeping: Sendable {
     private let account: String
     private let devices: [DeviceHost]
     private let uplinkSign: LifeSign
+    private let certificates: CertificateWatch
     private let manager: ServiceManager
     private let stopping: Interrupt
     private let bell = DispatchSemaphore(value: 0)
@@ -26,12 +27,13 @@ final class Housekeeping: Sendable {
 
     init(
         intake: Intake, account: String, devices: [DeviceHost], uplinkSign: LifeSign, manager: ServiceManager,
-        stopping: Interrupt
+        stopping: Interrupt, certificates: CertificateWatch
     ) {
         self.intake = intake
         self.account = account
         self.devices = devices
         self.uplinkSign = uplinkSign
+        self.certificates = certificates
         self.manager = manager
         self.stopping = stopping
     }
@@ -59,6 +61,7 @@ final class Housekeeping: Sendable {
             if now.uptime - knownAt > Self.clockPatience || now.clock == .known {
                 report(.clock(isKnown: now.clock == .known), quietly: true)
             }
+            for trouble in certificates.troubles(at: now) { report(trouble, quietly: true) }
             settle()
             intake.outbox.keepHouse()
             for notice in intake.outbox.takeNotices() { report(.outbox(notice), quietly: true) }

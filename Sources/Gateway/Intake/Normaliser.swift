@@ -135,10 +135,12 @@ enum Kinds {
     static let powerUp = kind("power-up")
     static let restart = kind("restart")
     static let manualTest = kind("manual-test")
+    static let certificateExpiring = kind("certificate-expiring")
 
     static let names = [
         "unclassified", "device-lost", "point-fault", "path-down", "event-parked", "queue-filling", "store-damaged",
         "disk-failing", "clock-unknown", "power-up", "restart", "manual-test",
+        "certificate-expiring",
     ]
 
     /// The table is ours and a test reads every name above, so the fallback is never met; it is an alarm all the same.

@@ -6,6 +6,8 @@ enum BoxTrouble: Sendable, Equatable {
     case clockRejected(path: String)
     case parked(sequence: Int, point: String, why: String)
     case clock(isKnown: Bool)
+    /// A certificate of a path expires within 30 days, or has expired.
+    case certificate(point: String, isActive: Bool, text: String)
     case outbox(Outbox.Notice)
     case started(afterCleanStop: Bool)
 
@@ -40,6 +42,8 @@ enum BoxTrouble: Sendable, Equatable {
             return lasting(
                 "larmnod.clock", Kinds.clockUnknown, !isKnown,
                 isKnown ? "the clock is set" : "the clock is not set: times are uncertain, the order is kept")
+        case .certificate(let point, let isActive, let text):
+            return lasting(point, Kinds.certificateExpiring, isActive, text)
         case .outbox(let notice): return outboxEvent(notice, lasting, make)
         case .started(let clean):
             return NewEvent(

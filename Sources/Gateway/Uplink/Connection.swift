@@ -3,7 +3,7 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// A path's way to its receiver: a TCP connection that is kept, or a UDP socket. Frames in and out; knows nothing of
+/// A path's way to its receiver: a TCP connection that is kept, with or without TLS, or a UDP socket. Frames in and out; knows nothing of
 /// what they mean. Lives on the uplink's event loop.
 final class Connection {
     enum Happening {
@@ -135,6 +135,8 @@ final class Connection {
             unsent = nil
             write(frame, to: channel)
         case .failure(let error):
+            // What its channel may still say is not for the next one.
+            self.generation += 1
             unsent = nil
             happened(.closed(why: words(for: error), wasKept: false))
         }
@@ -144,26 +146,31 @@ final class Connection {
         let bound = NIOLoopBound((self, generation), eventLoop: loop)
         let interface = settings.interface
         let isDatagram = settings.transport == .udp
+        let handshake = settings.tls.map { Handshake($0, of: settings, on: loop) }
         let initialise: @Sendable (any Channel) -> EventLoopFuture<Void> = { channel in
             let handler = FrameHandler(isDatagram: isDatagram) { happening in
                 let (connection, generation) = bound.value
                 guard connection.generation == generation else { return }
                 connection.heard(happening)
             }
-            do { try channel.pipeline.syncOperations.addHandler(handler) } catch {
+            do {
+                try handshake?.begin(on: channel)
+                try channel.pipeline.syncOperations.addHandler(handler)
+            } catch {
                 return channel.eventLoop.makeFailedFuture(error)
             }
             guard let interface else { return channel.eventLoop.makeSucceededVoidFuture() }
             return bind(channel, to: interface)
         }
         switch settings.transport {
-        case .tcp:
-            return ClientBootstrap(group: loop)
+        case .tcp, .tls:
+            let connected = ClientBootstrap(group: loop)
                 .channelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .channelOption(.socketOption(.so_keepalive), value: 1)
                 .connectTimeout(.milliseconds(settings.timeout.milliseconds))
                 .channelInitializer(initialise)
                 .connect(to: address)
+            return handshake?.done(after: connected) ?? connected
         case .udp:
             return DatagramBootstrap(group: loop)
                 .channelInitializer(initialise)
@@ -201,6 +208,7 @@ final class Connection {
         case ChannelError.connectTimeout: return "no connection to \(end) within \(settings.timeout.described)"
         case let error as InterfaceError: return error.description
         case let error as LookupError: return error.description
+        case let error as SecureError: return "\(end): \(error)"
         default: return "no connection to \(end): \(error)"
         }
     }
