@@ -13,6 +13,8 @@ final class Housekeeping: Sendable {
     private let uplinkSign: LifeSign
     private let manager: ServiceManager
     private let stopping: Interrupt
+    /// Who else has something to tell the centre, asked once a second; it hears whether somebody hangs.
+    private let watch: @Sendable (_ now: Moment, _ someoneHangs: Bool) -> [BoxTrouble]
     private let bell = DispatchSemaphore(value: 0)
     private let troubles = Mutex<[BoxTrouble]>([])
     private let logger = Logger(label: "housekeeping")
@@ -26,9 +28,10 @@ final class Housekeeping: Sendable {
 
     init(
         intake: Intake, account: String, devices: [DeviceHost], uplinkSign: LifeSign, manager: ServiceManager,
-        stopping: Interrupt
+        stopping: Interrupt, watch: @escaping @Sendable (Moment, Bool) -> [BoxTrouble] = { _, _ in [] }
     ) {
         self.intake = intake
+        self.watch = watch
         self.account = account
         self.devices = devices
         self.uplinkSign = uplinkSign
@@ -59,6 +62,7 @@ final class Housekeeping: Sendable {
             if now.uptime - knownAt > Self.clockPatience || now.clock == .known {
                 report(.clock(isKnown: now.clock == .known), quietly: true)
             }
+            for trouble in watch(now, hung != nil) { report(trouble, quietly: true) }
             settle()
             intake.outbox.keepHouse()
             for notice in intake.outbox.takeNotices() { report(.outbox(notice), quietly: true) }

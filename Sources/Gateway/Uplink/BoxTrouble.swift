@@ -8,6 +8,8 @@ enum BoxTrouble: Sendable, Equatable {
     case clock(isKnown: Bool)
     case outbox(Outbox.Notice)
     case started(afterCleanStop: Bool)
+    /// Made by whoever noticed it: a state of its own, told when it changes.
+    case made(NewEvent)
 
     /// The point of reports on undeliverable events.
     static let parkedPoint = "larmnod.parked"
@@ -40,6 +42,7 @@ enum BoxTrouble: Sendable, Equatable {
             return lasting(
                 "larmnod.clock", Kinds.clockUnknown, !isKnown,
                 isKnown ? "the clock is set" : "the clock is not set: times are uncertain, the order is kept")
+        case .made(let new): return new.active == (known(new.event.point) ?? false) ? nil : new
         case .outbox(let notice): return outboxEvent(notice, lasting, make)
         case .started(let clean):
             return NewEvent(
