@@ -1,8 +1,12 @@
 extension Host {
     /// Reports, and tries again each second for as long as nothing can be stored: for drivers that poll or watch, whose
     /// device need not be told that the reading was received. Meanwhile the device is not read, so nothing piles up.
+    /// - Parameter outputs: drives the device's outputs as the host asks for them, and gives when to do so again. They do
+    ///   not stand still because nothing can be stored: just then one of them has something to show.
     /// - Returns: false when the driver is to stop.
-    func deliver(_ signals: [Signal]) -> Bool {
+    func deliver(
+        _ signals: [Signal], driving outputs: () throws -> ContinuousClock.Instant?
+    ) rethrows -> Bool {
         guard !signals.isEmpty else { return true }
         while true {
             do {
@@ -10,8 +14,15 @@ extension Host {
                 return true
             } catch {
                 log(.error, "\(signals.count) readings could not be stored and will be tried again in 1 s: \(error)")
-                if wait(until: .now + .seconds(1)) == .stop { return false }
             }
+            let again = ContinuousClock.now + .seconds(1)
+            repeat {
+                let next = try outputs() ?? again
+                if wait(until: min(next, again)) == .stop { return false }
+            } while .now < again
         }
     }
+
+    /// As above, for a device without outputs.
+    func deliver(_ signals: [Signal]) -> Bool { deliver(signals, driving: { nil }) }
 }

@@ -13,7 +13,8 @@ public protocol Driver: Sendable {
     /// (which lets every error be reported at once); throw only what cannot be told so.
     init(_ settings: Settings) throws
 
-    /// Opens the device, reports the present state of every point, then every change, until told to stop; closes.
+    /// Opens the device, reports the present state of every point, then every change, and keeps every output as the host
+    /// asks for it, until told to stop; closes.
     /// Throws `DeviceError` when the device is lost.
     func run(_ host: any Host) throws
 }
@@ -40,8 +41,8 @@ public struct Signal: Sendable, Hashable {
         case healthy
     }
 
-    /// The point's name in the device's table, or the name of a part of the device ("unit-3"). A name that is not
-    /// configured as a point is told to the centre as an unclassified event with its text: never dropped.
+    /// The point's name in the device's table, an output's (of which only `.fault` and `.healthy` are said), or the name
+    /// of a part of the device ("unit-3"). A name that is not configured is told to the centre as an unclassified event with its text: never dropped.
     public var point: String
     public var reading: Reading
     /// What the device said in so many words; empty for contacts, where the configured text is used.

@@ -12,8 +12,13 @@ public protocol Host: Sendable {
     func answers()
 
     /// Waits until one of the descriptors is readable (or in error or hung up: reading it will tell), the deadline
-    /// passes, or the driver is to stop.
+    /// passes, what an output is to be has changed, or the driver is to stop.
     func wait(for descriptors: [Int32], until deadline: ContinuousClock.Instant?) -> Wake
+
+    /// Whether an output of this device (`[device.KIND.NAME.output.OUTPUT]`, by its own name) is to be on now. Off once
+    /// the driver is to stop, and for a name that is no output. Cheap: ask before each write, and write again now and
+    /// then what is asked, so that a device that was without power gets it back.
+    func output(_ name: String) -> Bool
 
     /// The time: injected, so that tests own it.
     var now: Moment { get }
@@ -26,7 +31,10 @@ public enum Wake: Sendable, Equatable {
     /// These descriptors have something to say.
     case ready([Int32])
     case deadline
-    /// The daemon stops, or the device's configuration changed: close and return.
+    /// What an output is to be has changed: ask for all of them. Only for a device that has outputs.
+    case output
+    /// The daemon stops, or the device's configuration changed: put outputs as they are asked (all off, now), close and
+    /// return.
     case stop
 }
 

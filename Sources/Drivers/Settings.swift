@@ -199,6 +199,13 @@ public final class Settings {
     /// are read by the gateway; the driver reads where the point is found on the device.
     public var points: [Settings] { tables("point") }
 
+    /// The device's outputs, `[device.KIND.NAME.output.OUTPUT]`, in the order of the file. What an output shows is read by
+    /// the gateway; the driver reads where it is found on the device. A driver that never asks has none: they are refused.
+    public var outputs: [Settings] { tables("output") }
+
+    /// Somebody has asked for the key.
+    public func isKnown(_ key: String) -> Bool { known.contains(key) }
+
     /// Refuses every key, here and below, that nobody has asked for. Called once, after everybody has read.
     public func refuseUnread() {
         for entry in entries where !known.contains(entry.key) {

@@ -32,22 +32,31 @@ public final class Gateway: Service {
         let manager = ServiceManager()
         let stopDevices = Interrupt()
         let stopRest = Interrupt()
-        let intake = Intake(outbox: outbox, clock: now)
-        let hosts = site.devices.map { DeviceHost($0, intake: intake, stopping: stopDevices) }
         let lifeSign = LifeSign(now())
+        let outputs = Outputs(site, outbox: outbox, uplinkSign: lifeSign, clock: now)
+        outbox.onEnded { [weak outputs] in outputs?.ended($0, $1) }
+        let intake = Intake(outbox: outbox, clock: now, onStored: outputs.stored)
+        let testMode = TestMode(account: site.account, intake: intake, onChange: outputs.setTesting)
+        let hosts = site.devices.map {
+            DeviceHost($0, intake: intake, stopping: stopDevices, outputs: outputs.of($0))
+        }
+        let certificates = CertificateWatch(site.paths)
         let housekeeping = Housekeeping(
             intake: intake, account: site.account, devices: hosts, uplinkSign: lifeSign, manager: manager,
-            stopping: stopRest, certificates: CertificateWatch(site.paths))
+            stopping: stopRest,
+            watch: { now, someoneHangs in
+                outputs.keep(now, someoneHangs: someoneHangs) + testMode.due(now) + certificates.troubles(at: now)
+            })
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let uplink = try await loop.submit { [outbox, site] in
             let uplink = Uplink(
                 outbox: outbox, paths: site.paths, on: loop, clock: now, lifeSign: lifeSign,
-                report: { housekeeping.report($0) })
+                report: { housekeeping.report($0) }, pathsChanged: outputs.pathsChanged)
             uplink.start()
             return NIOLoopBound(uplink, eventLoop: loop)
         }.get()
-        let control = controlServer(intake, hosts, uplink, loop, stopRest)
+        let control = controlServer(intake, hosts, uplink, loop, stopRest, OwnDoings(outputs, testMode))
 
         housekeeping.report(.started(afterCleanStop: outbox.directory.wasStoppedCleanly))
         let keeper = try WorkerThread("housekeeping") { housekeeping.live() }
@@ -75,13 +84,13 @@ public final class Gateway: Service {
     /// Nil where its socket cannot be made: no alarm waits because nobody can ask for the status.
     private func controlServer(
         _ intake: Intake, _ hosts: [DeviceHost], _ uplink: NIOLoopBound<Uplink>, _ loop: any EventLoop,
-        _ stopping: Interrupt
+        _ stopping: Interrupt, _ own: OwnDoings
     ) -> ControlServer? {
         let clock = clock
         do {
             return try ControlServer(
                 site: site, intake: intake, devices: hosts, uplink: uplink, loop: loop, stopping: stopping,
-                clock: { clock.now() })
+                clock: { clock.now() }, own: own)
         } catch {
             logger.error("\(error) Until then status, events and test cannot be asked for; alarms are sent.")
             return nil

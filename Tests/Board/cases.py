@@ -6,6 +6,7 @@ Cases run in the order of CASES, on one board, and each owns its terminals and z
 import time
 
 import espa
+import outputs
 from rig import AWAY, BOUNCE, CLOSED, DEVICE, DOOR, FLOOD, HELD, OPEN, PATH, QUEUED, STEADY, WINDOW, Failure, count
 
 
@@ -190,6 +191,7 @@ CASES = [
     overflow,
     debounce,
     removed_and_replaced,
+    *outputs.CASES,
     serial_call,
     acknowledged_when_written,
     orderly_stop,

@@ -34,6 +34,19 @@ timeout = "3s"
 chip = "cabinet"
 
 {points}
+[device.gpio.relays]
+chip = "cabinet"
+
+[device.gpio.relays.output.relay]
+line = "TERMINAL-9"
+shows = "transmission-fault"
+drive = "pulse"
+
+[device.gpio.relays.output.door]
+line = "TERMINAL-10"
+shows = "point"
+point = "gpio.cabinet.terminal-1"
+
 [device.espa.panel]
 port = "/dev/ttyS1"
 line = "9600 8N1"
@@ -102,6 +115,10 @@ class Rig:
         """Pulls the chip out, or plugs it in again, with its contacts as they are."""
         levels = " ".join(f"{terminal} {level}" for terminal, level in self.lines.items())
         self.board.run(f"chip in && pull {levels}" if inserted else "chip out")
+
+    def levels(self, terminal):
+        """An output's level over four seconds, as "0010…"."""
+        return self.board.run(f"levels {terminal}").strip()
 
     def zone(self, number):
         """What the centre has heard of a zone: "BA", "BR", …"""

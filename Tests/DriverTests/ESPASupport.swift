@@ -166,6 +166,7 @@ final class ScriptHost: Drivers.Host {
     var answered: Int { state.withLock(\.answers) }
     var now: Moment { Moment(utc: 0, uptime: state.withLock(\.uptime), clock: .known) }
     func answers() { state.withLock { $0.answers += 1 } }
+    func output(_ name: String) -> Bool { false }
     func log(_ level: LogLevel, _ message: String) { state.withLock { $0.log.append((level, message)) } }
 
     func report(_ signals: [Signal]) throws {
@@ -284,6 +285,7 @@ final class RealHost: Drivers.Host {
     func stop() { state.withLock { $0.stopping = true } }
     var now: Moment { Moment(utc: 0, uptime: Int64(ProcessInfo.processInfo.systemUptime * 1000), clock: .known) }
     func answers() {}
+    func output(_ name: String) -> Bool { false }
     func log(_ level: LogLevel, _ message: String) {}
     func report(_ signals: [Signal]) throws { state.withLock { $0.signals += signals } }
 

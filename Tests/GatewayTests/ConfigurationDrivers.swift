@@ -18,6 +18,7 @@ struct ContactBox: Driver {
             return point.string("line", expected: "a line's name in quotes")
         }
         self.chips = chips
+        for output in settings.outputs { _ = output.string("line", expected: "a line's name in quotes") }
     }
 
     func run(_ host: any Host) throws {}

@@ -186,10 +186,14 @@ struct ConfigurationSiteTests {
                     text: "Huvudentré"))
         #expect(
             site.points[1]
-                == Point(name: "gpio.cabinet.alfa", account: "9ABC", kind: fire, partition: 3, zone: 0, text: ""))
+                == Point(
+                    name: "gpio.cabinet.alfa", account: "9ABC", kind: fire, partition: 3, zone: 0, text: "",
+                    receivedWithin: .seconds(100)))
         #expect(
             site.points[2]
-                == Point(name: "espa.panel.fire", account: "5000", kind: fire, partition: 0, zone: 11, text: ""))
+                == Point(
+                    name: "espa.panel.fire", account: "5000", kind: fire, partition: 0, zone: 11, text: "",
+                    receivedWithin: .seconds(100)))
         #expect(site.devices[0].account == "04FE")
         #expect(site.devices[0].partition == 2)
         #expect(site.devices[0].waitForReceiver == nil)

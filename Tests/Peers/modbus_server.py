@@ -13,7 +13,12 @@ Prints "ready" when it listens. Then takes commands, one a line, and answers eac
     late UNIT SECONDS                          its next reply comes late; nobody else is answered meanwhile
     exception UNIT CODE                        it answers every request with this exception
     hole UNIT TABLE ADDRESS                    this register does not exist: exception 2 (registers only)
-    normal UNIT                                ends silent, late, exception and hole
+    protect UNIT CODE                          it answers every write with this exception
+    hide UNIT                                  its coils cannot be read: exception 1
+    stick UNIT                                 it confirms writes of several coils, and all of them stay 0
+    normal UNIT                                ends all of these
+    get UNIT TABLE ADDRESS                     "ok 1": what it holds
+    written UNIT                               "ok 5:3 15:8+2": function, address (and count) of all it was told to write
     count UNIT                                 how many requests it has got: "ok 17"
     quit
 """
@@ -40,6 +45,8 @@ class Unit:
     def __init__(self, number):
         self.number = number
         self.requests = 0
+        self.written = set()
+        self.is_ours = False  # a command of ours, not a request
         self.normal()
 
     def normal(self):
@@ -47,11 +54,15 @@ class Unit:
         self.late = 0.0
         self.exception = None
         self.holes = set()
+        self.protection = None
+        self.is_hidden = self.is_stuck = False
 
     async def act(self, function, _start, address, count, _registers, values):
-        if values is not None:  # a command of ours
+        if self.is_ours:
             return None
         self.requests += 1
+        if values is not None:
+            self.written.add(f"{function}:{address}" + (f"+{len(values)}" if function == 15 else ""))
         if self.late:
             # Blocks everybody, as a busy line does: replies keep their order.
             late, self.late = self.late, 0.0
@@ -60,6 +71,12 @@ class Unit:
             raise NoSuchIdException("silent")
         if self.exception:
             return ExcCodes(self.exception)
+        if values is not None and self.protection:
+            return ExcCodes(self.protection)
+        if values is not None and self.is_stuck and function == 15:
+            values[:] = [False] * len(values)
+        if self.is_hidden and function == 1:
+            return ExcCodes.ILLEGAL_FUNCTION
         if any(table == function and address <= hole < address + count for table, hole in self.holes):
             return ExcCodes.ILLEGAL_ADDRESS
         return None
@@ -73,16 +90,28 @@ class Unit:
 async def store(server, unit, table, address, values):
     function = TABLES[table]
     values = [bool(v) for v in values] if function <= 2 else [v & 0xFFFF for v in values]
-    error = await server.async_setValues(unit, function, address, values)
+    unit.is_ours = True
+    try:
+        error = await server.async_setValues(unit.number, function, address, values)
+    finally:
+        unit.is_ours = False
     if error:
         raise ValueError(f"{table} {address} does not exist")
+
+
+async def look(server, unit, table, address):
+    unit.is_ours = True
+    try:
+        return int((await server.async_getValues(unit.number, TABLES[table], address))[0])
+    finally:
+        unit.is_ours = False
 
 
 async def obey(server, units, words):
     """Does what one command says, and returns what to print after "ok"."""
     match words:
         case ["set", unit, table, address, *values] if values:
-            await store(server, units[int(unit)].number, table, int(address), [int(v, 0) for v in values])
+            await store(server, units[int(unit)], table, int(address), [int(v, 0) for v in values])
         case ["silent", unit]:
             units[int(unit)].silent = True
         case ["late", unit, seconds]:
@@ -91,6 +120,16 @@ async def obey(server, units, words):
             units[int(unit)].exception = int(code)
         case ["hole", unit, table, address] if table.endswith("register"):
             units[int(unit)].holes.add((TABLES[table], int(address)))
+        case ["protect", unit, code]:
+            units[int(unit)].protection = int(code)
+        case ["hide", unit]:
+            units[int(unit)].is_hidden = True
+        case ["stick", unit]:
+            units[int(unit)].is_stuck = True
+        case ["get", unit, table, address]:
+            return f" {await look(server, units[int(unit)], table, int(address))}"
+        case ["written", unit]:
+            return "".join(f" {what}" for what in sorted(units[int(unit)].written))
         case ["normal", unit]:
             units[int(unit)].normal()
         case ["count", unit]:

@@ -231,8 +231,9 @@ class ModbusUnits(Dialogue):
         super().__init__(case, "modbus", [peer_python("main"), "-u", PEERS / "modbus_server.py", "--stay", *options])
 
     def do(self, command):
+        """Returns what comes after "ok"."""
         self.tell(command)
-        self.answer("ok")
+        return self.answer("ok")[2:].strip()
 
 
 class Board:
@@ -251,6 +252,12 @@ class Board:
 
     def level(self, line, levels, chip="gpiochip0"):
         self.do(f"set {chip} {line} {levels}")
+
+    def driven(self, line, chip="gpiochip0"):
+        """What the voltage of an output's line has been, in order: "0", "1", and "-" when it was let go."""
+        told = self.directory / "driven"
+        lines = told.read_text().split("\n") if told.exists() else []
+        return "".join(text[-1] for text in lines if text.startswith(f"{chip} {line} "))
 
 
 def table(name, /, **settings):

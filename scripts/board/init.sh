@@ -58,12 +58,12 @@ ip link set eth0 up
 ip address add 10.0.2.15/24 dev eth0
 ip route add default via 10.0.2.2
 
-# One chip of eight named lines: label "cabinet", lines TERMINAL-1 to TERMINAL-8.
+# One chip of ten named lines: label "cabinet", lines TERMINAL-1 to TERMINAL-10, the last two for outputs.
 chip=/sys/kernel/config/gpio-sim/board
 mkdir -p $chip/bank0
-echo 8 >$chip/bank0/num_lines
+echo 10 >$chip/bank0/num_lines
 echo cabinet >$chip/bank0/label
-for n in 1 2 3 4 5 6 7 8; do
+for n in 1 2 3 4 5 6 7 8 9 10; do
     mkdir $chip/bank0/line$((n - 1))
     echo "TERMINAL-$n" >$chip/bank0/line$((n - 1))/name
 done
@@ -81,6 +81,15 @@ pull() {
     while [[ $# -ge 2 ]]; do
         echo "pull-$2" >"$lines/sim_gpio$(($1 - 1))/pull" || return
         shift 2
+    done
+}
+
+# levels TERMINAL: what a line's level is, forty times in four seconds, as "0010…".
+levels() {
+    local n
+    for n in {1..40}; do
+        tr -d '\n' <"$lines/sim_gpio$(($1 - 1))/value" || return
+        sleep 0.1
     done
 }
 

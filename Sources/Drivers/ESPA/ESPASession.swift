@@ -39,7 +39,7 @@ struct ESPASession {
         while true {
             switch host.wait(for: [port.descriptor], until: deadline) {
             case .stop: return
-            case .deadline: break
+            case .deadline, .output: break
             case .ready: try serve(try port.read(), port)
             }
             supervision.check(at: host.now.uptime)

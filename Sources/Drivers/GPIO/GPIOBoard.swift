@@ -40,6 +40,28 @@ final class GPIOBoard {
         do { return try finder.find(point.line) } catch { throw DeviceError("point \(point.name): \(error)") }
     }
 
+    /// Where the output's line is.
+    func find(_ output: GPIOOutput) throws(DeviceError) -> LinePlace {
+        do { return try finder.find(output.line) } catch { throw DeviceError("output \(output.name): \(error)") }
+    }
+
+    /// Takes a line as output; it is off from the first moment.
+    func open(_ output: GPIOOutput, at place: LinePlace) throws(DeviceError) -> GPIOOutputLine {
+        var line = gpio_output()
+        let chip = chips[place.chip]
+        let result = gpio_output_open(
+            &line, chip, UInt32(place.offset), "larmnod \(output.name)".clipped(to: Int(GPIO_NAME_SIZE) - 1),
+            output.activeLow)
+        let name = "\(finder.chips[place.chip].described) line \(place.offset)"
+        guard result == 0 else {
+            let why =
+                -result == EBUSY
+                ? held(name, chip, place.offset) : "cannot take \(name) as output: \(errorText(-result))"
+            throw DeviceError("output \(output.name): \(why)")
+        }
+        return GPIOOutputLine(line, of: self, name: "\(output.name) (\(name))")
+    }
+
     /// Takes a line as input, with edges.
     func open(_ point: GPIOPoint, at place: LinePlace) throws(DeviceError) -> GPIOInput {
         var input = gpio_input()
@@ -59,15 +81,18 @@ final class GPIOBoard {
         _ error: Int32, of line: String, _ chip: OpaquePointer, _ offset: Int, _ point: GPIOPoint
     ) -> String {
         switch error {
-        case EBUSY:
-            let holder = Self.names { gpio_line_about(chip, UInt32(offset), $0, $1) }?.second ?? ""
-            let who = holder.isEmpty ? "another program or the kernel" : "\"\(holder)\""
-            return "\(line) is held by \(who); stop that, or choose another line (gpioinfo lists them)"
+        case EBUSY: return held(line, chip, offset)
         case EOPNOTSUPP where point.bias != .asIs, EINVAL where point.bias != .asIs:
             return "\(line) cannot do what is asked (\(errorText(error))); set bias = \"as-is\" and use a resistor"
         default:
             return "cannot take \(line) as input: \(errorText(error))"
         }
+    }
+
+    private func held(_ line: String, _ chip: OpaquePointer, _ offset: Int) -> String {
+        let holder = Self.names { gpio_line_about(chip, UInt32(offset), $0, $1) }?.second ?? ""
+        let who = holder.isEmpty ? "another program or the kernel" : "\"\(holder)\""
+        return "\(line) is held by \(who); stop that, or choose another line (gpioinfo lists them)"
     }
 
     private static func describe(_ chip: OpaquePointer) -> ChipDescription? {
@@ -129,6 +154,34 @@ final class GPIOInput {
     private func lost(_ error: Int32) -> DeviceError {
         let removed = error == ENODEV ? "its GPIO chip was removed" : errorText(error)
         return DeviceError("point \(name) cannot be read: \(removed); check the expander's cable and supply")
+    }
+}
+
+/// One line, taken as output until it is let go. What its level is then, is the kernel's business.
+final class GPIOOutputLine {
+    private var output: gpio_output
+    /// Closing a chip lets its lines go.
+    private let board: GPIOBoard
+    private let name: String
+
+    fileprivate init(_ output: gpio_output, of board: GPIOBoard, name: String) {
+        self.output = output
+        self.board = board
+        self.name = name
+    }
+
+    deinit { gpio_output_close(&output) }
+
+    /// Drives the line, and reads it back where the chip can.
+    /// - Returns: what the chip says of it; nil where it cannot say.
+    func set(_ isOn: Bool) throws(DeviceError) -> Bool? {
+        let result = gpio_output_set(&output, isOn)
+        guard result == 0 else {
+            let removed = -result == ENODEV ? "its GPIO chip was removed" : errorText(-result)
+            throw DeviceError("output \(name) cannot be driven: \(removed); check the expander's cable and supply")
+        }
+        let level = gpio_output_level(&output)
+        return level < 0 ? nil : level == 1
     }
 }
 

@@ -2,11 +2,12 @@ import AlarmProtocol
 import CGPIO
 import Glibc
 
-/// Contacts on the board's own inputs: `[device.gpio.NAME]`. See README.md beside this file.
+/// Contacts on the board's own inputs, and relays and lamps on its outputs: `[device.gpio.NAME]`. See README.md beside this file.
 public struct GPIODriver: Driver {
     public static let name = "gpio"
 
     let points: [GPIOPoint]
+    let outputs: [GPIOOutput]
 
     /// All lines are read this often though nothing was said, so that a lost edge cannot stay lost.
     private static let backstop: Duration = .seconds(2)
@@ -16,84 +17,125 @@ public struct GPIODriver: Driver {
     public init(_ settings: Settings) throws {
         let chip = settings.optionalString("chip", expected: "a GPIO chip's label in quotes")
         points = settings.points.map { GPIOPoint($0, chip: chip) }
-        if points.isEmpty { settings.refuse("point", "expected at least one point, [\(settings.path).point.NAME]") }
+        outputs = settings.outputs.map { GPIOOutput($0, chip: chip) }
+        if points.isEmpty, outputs.isEmpty {
+            settings.refuse("point", "expected at least one point, [\(settings.path).point.NAME], or one output")
+        }
         var users: [LineName: String] = [:]
         for (point, table) in zip(points, settings.points) {
             if let other = users.updateValue(point.name, forKey: point.line) {
                 table.refuse("line", "the same line as point \(other)")
             }
         }
+        for (output, table) in zip(outputs, settings.outputs) {
+            if let other = users.updateValue(output.name, forKey: output.line) {
+                table.refuse("line", "the same line as \(other)")
+            }
+        }
     }
 
     public func run(_ host: any Host) throws {
-        var watched: [Watched] = []
-        let faults = try open(points, &watched)
-        guard let failure = faults.first?.error, watched.isEmpty else {
-            guard host.deliver(faults.map(\.signal)) else { return }
-            return try watch(&watched, host)
+        var lines = Lines(host)
+        // A line that is let go keeps whatever level the kernel leaves it at: rather off.
+        defer { lines.driven.release() }
+        let faults = try open(points, outputs, &lines)
+        guard let failure = faults.first?.error, lines.watched.isEmpty, lines.driven.isEmpty else {
+            guard try host.deliver(faults.map(\.signal), driving: { try lines.driven.drive() }) else { return }
+            return try watch(&lines, host)
         }
         throw failure
     }
 
-    /// A point whose line could not be taken.
-    private struct Fault {
-        let point: GPIOPoint
-        let error: DeviceError
-        var signal: Signal { Signal(point: point.name, .fault(error.description)) }
+    /// The lines that are taken.
+    private struct Lines {
+        var watched: [Watched] = []
+        var driven: GPIOOutputs
+        init(_ host: any Host) { driven = GPIOOutputs(host) }
     }
 
-    /// Takes the lines of these points, as far as they can be had: one line that is held or misnamed does not keep the
-    /// others from being watched.
-    private func open(_ points: [GPIOPoint], _ watched: inout [Watched]) throws(DeviceError) -> [Fault] {
+    /// A point or output whose line could not be taken.
+    private struct Fault {
+        let name: String
+        let error: DeviceError
+        var signal: Signal { Signal(point: name, .fault(error.description)) }
+    }
+
+    /// Takes the lines of these points and outputs, as far as they can be had: one line that is held or misnamed does not
+    /// keep the others from being watched.
+    private func open(
+        _ points: [GPIOPoint], _ outputs: [GPIOOutput], _ lines: inout Lines
+    ) throws(DeviceError) -> [Fault] {
         let board = try GPIOBoard()
         var faults: [Fault] = []
         var users: [LinePlace: String] = [:]
+        // First, so that a relay is held as soon as can be.
+        for output in outputs {
+            do throws(DeviceError) {
+                let place = try board.find(output)
+                if let other = users.updateValue(output.name, forKey: place) {
+                    throw DeviceError("\(other) and output \(output.name) are the same line; give one of them another")
+                }
+                lines.driven.add(output, try board.open(output, at: place))
+            } catch {
+                faults.append(Fault(name: output.name, error: error))
+            }
+        }
         for point in points {
             do throws(DeviceError) {
                 let place = try board.find(point)
                 if let other = users.updateValue(point.name, forKey: place) {
                     throw DeviceError("points \(other) and \(point.name) are the same line; give one of them another")
                 }
-                watched.append(try Watched(point, board.open(point, at: place)))
+                lines.watched.append(try Watched(point, board.open(point, at: place)))
             } catch {
-                faults.append(Fault(point: point, error: error))
+                faults.append(Fault(name: point.name, error: error))
             }
         }
         return faults
     }
 
-    private func watch(_ watched: inout [Watched], _ host: any Host) throws {
+    private func watch(_ lines: inout Lines, _ host: any Host) throws {
         var nextBackstop = ContinuousClock.now + Self.backstop
         var nextRetry = ContinuousClock.now + Self.retry
         while true {
+            let pulse = try lines.driven.drive()
             let now = Clocks(host)
-            let deadline = watched.compactMap { $0.contact.deadline }.min().map(now.instant)
+            let settling = lines.watched.compactMap { $0.contact.deadline }.min().map(now.instant)
+            let deadline = [nextBackstop, settling, pulse].compactMap(\.self).min() ?? nextBackstop
             var ready: Set<Int32> = []
-            switch host.wait(for: watched.map(\.input.descriptor), until: min(deadline ?? nextBackstop, nextBackstop)) {
+            switch host.wait(for: lines.watched.map(\.input.descriptor), until: deadline) {
             case .stop: return
-            case .deadline: break
+            case .deadline, .output: break
             case .ready(let some): ready = Set(some)
             }
 
             let isBackstop = ContinuousClock.now >= nextBackstop
             if isBackstop { nextBackstop = .now + Self.backstop }
-            var signals: [Signal] = []
-            for index in watched.indices {
-                let isDue = watched[index].contact.deadline.map { $0 <= monotonicNanoseconds() } ?? false
-                guard isBackstop || isDue || ready.contains(watched[index].input.descriptor) else { continue }
-                signals += try watched[index].read(host)
+            var signals = lines.driven.takeNews()
+            for index in lines.watched.indices {
+                let isDue = lines.watched[index].contact.deadline.map { $0 <= monotonicNanoseconds() } ?? false
+                guard isBackstop || isDue || ready.contains(lines.watched[index].input.descriptor) else { continue }
+                signals += try lines.watched[index].read(host)
             }
             host.answers()
             // In the order they happened, over all lines.
             signals.sort { ($0.occurred?.uptime ?? .max) < ($1.occurred?.uptime ?? .max) }
-            guard host.deliver(signals) else { return }
+            guard try host.deliver(signals, driving: { try lines.driven.drive() }) else { return }
             if ContinuousClock.now >= nextRetry {
                 nextRetry = .now + Self.retry
-                let taken = Set(watched.map(\.point.name))
-                let missing = points.filter { !taken.contains($0.name) }
-                if !missing.isEmpty { _ = try? open(missing, &watched) }
+                openMissing(&lines)
             }
         }
+    }
+}
+
+extension GPIODriver {
+    private func openMissing(_ lines: inout Lines) {
+        let taken = Set(lines.watched.map(\.point.name)).union(lines.driven.names)
+        let missingPoints = points.filter { !taken.contains($0.name) }
+        let missingOutputs = outputs.filter { !taken.contains($0.name) }
+        guard !missingPoints.isEmpty || !missingOutputs.isEmpty else { return }
+        _ = try? open(missingPoints, missingOutputs, &lines)
     }
 }
 

@@ -15,13 +15,7 @@ struct GPIOPoint: Sendable, Hashable {
 
     init(_ settings: Settings, chip deviceChip: String?) {
         name = settings.name
-        // Said by the board's file in terms of chip and line before we see it; here only known.
-        _ = settings.optionalString("terminal", expected: "a terminal's name in quotes, as \"IN1\"")
-        let chip = settings.optionalString("chip", expected: "a GPIO chip's label in quotes") ?? deviceChip
-        line = LineName(chip: chip, line: settings.nameOrNumber("line", in: 0...65_535))
-        if case .number = line.line, chip == nil {
-            settings.refuse("line", "a line given by its number needs chip = \"LABEL\", here or for the whole device")
-        }
+        line = LineName(settings, chip: deviceChip)
         activeLevel = settings.choice("contact", of: [("normally-open", true), ("normally-closed", false)])
         activeLow = settings.boolean("active-low", default: false)
         bias = settings.choice(
@@ -29,5 +23,18 @@ struct GPIOPoint: Sendable, Hashable {
             of: [("as-is", .asIs), ("disabled", .disabled), ("pull-up", .pullUp), ("pull-down", .pullDown)],
             default: .asIs)
         debounce = settings.duration("debounce", in: .zero ... .seconds(5), default: .milliseconds(30))
+    }
+}
+
+extension LineName {
+    /// As a point or an output says it.
+    init(_ settings: Settings, chip deviceChip: String?) {
+        // Said by the board's file in terms of chip and line before we see it; here only known.
+        _ = settings.optionalString("terminal", expected: "a terminal's name in quotes, as \"IN1\"")
+        let chip = settings.optionalString("chip", expected: "a GPIO chip's label in quotes") ?? deviceChip
+        self.init(chip: chip, line: settings.nameOrNumber("line", in: 0...65_535))
+        if case .number = line, chip == nil {
+            settings.refuse("line", "a line given by its number needs chip = \"LABEL\", here or for the whole device")
+        }
     }
 }

@@ -99,5 +99,15 @@ struct BusSchedule: Sendable {
         if let index = index(of: number) { units[index].due = time }
     }
 
+    /// There is something to write to these units: the living of them come next.
+    mutating func hurry(_ numbers: Set<Int>, at now: Instant) {
+        for index in units.indices where numbers.contains(units[index].number) && !units[index].isDead {
+            units[index].due = min(units[index].due, now)
+        }
+    }
+
+    /// The unit has not failed so often that it counts as dead.
+    func isAlive(_ number: Int) -> Bool { index(of: number).map { !units[$0].isDead } ?? false }
+
     private func index(of number: Int) -> Int? { units.firstIndex { $0.number == number } }
 }

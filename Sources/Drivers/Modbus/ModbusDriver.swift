@@ -1,13 +1,15 @@
 import AlarmProtocol
 import Glibc
 
-/// Inputs on a Modbus bus, RTU or TCP: `[device.modbus.NAME]`. See README.md beside this file. It only reads.
+/// Inputs and outputs on a Modbus bus, RTU or TCP: `[device.modbus.NAME]`. See README.md beside this file. It writes what
+/// is declared as an output, and nothing else.
 public struct ModbusDriver: Driver {
     public static let name = "modbus"
 
     let bus: BusSettings
     let interval: Duration
     let points: [ModbusPoint]
+    let outputs: [ModbusOutput]
 
     public init(_ settings: Settings) throws {
         bus = BusSettings(
@@ -18,16 +20,41 @@ public struct ModbusDriver: Driver {
         // Unit 0 is everybody on a serial line, and the device itself on TCP, as is 255; libmodbus sends no others.
         let units = bus.isSerial ? 1...247 : 0...255
         points = settings.points.map { ModbusPoint($0, units: units) }
-        if points.isEmpty { settings.refuse("point", "expected at least one point, [\(settings.path).point.NAME]") }
-        for (point, table) in zip(points, settings.points) where (248...254).contains(point.unit) {
-            table.refuse("unit", "expected a whole number from 0 to 247, or 255, found \(point.unit)")
+        outputs = settings.outputs.map { ModbusOutput($0, units: units) }
+        if points.isEmpty, outputs.isEmpty {
+            settings.refuse("point", "expected at least one point, [\(settings.path).point.NAME], or one output")
+        }
+        let tables = settings.points + settings.outputs
+        for (unit, table) in zip(points.map(\.unit) + outputs.map(\.unit), tables) where (248...254).contains(unit) {
+            table.refuse("unit", "expected a whole number from 0 to 247, or 255, found \(unit)")
+        }
+        refuseSharedAddresses(settings)
+    }
+
+    /// What is read as a point is somebody else's to set: a panel's register, above all. And two outputs on one bit would
+    /// fight.
+    private func refuseSharedAddresses(_ settings: Settings) {
+        var users: [ModbusOutput: String] = [:]
+        for (output, table) in zip(outputs, settings.outputs) {
+            var place = output
+            (place.name, place.activeLow) = ("", false)
+            if let other = users.updateValue(output.name, forKey: place) {
+                table.refuse("register", "the same \(output.table) as output \(other)")
+            }
+            let point = points.first {
+                ($0.unit, $0.table, $0.register) == (output.unit, output.table, output.register)
+            }
+            if let point {
+                table.refuse(
+                    "register", "it is read as point \(point.name): what a device says of itself is never written")
+            }
         }
     }
 
     public func run(_ host: any Host) throws {
         let link = try ModbusLink(bus)
         var poller = ModbusPoller(self, link, host)
-        do { try poller.run() } catch is Stopped {}
+        do { try poller.run() } catch is Stopped { poller.switchOff() }
     }
 
     private static func transport(_ settings: Settings) -> BusSettings.Transport {

@@ -48,7 +48,7 @@ enum ModbusReply: Sendable, Hashable {
     case garbled(String)
 }
 
-/// A bus, open: one libmodbus context, on one thread. It reads; nothing here can write to a unit.
+/// A bus, open: one libmodbus context, on one thread. It reads anything, and writes nothing but blocks of outputs.
 ///
 /// libmodbus repairs nothing by itself (ERROR_RECOVERY_NONE): its repairs sleep, ask again inside the call and, with a
 /// port unplugged, spin for ever (libmodbus #217). Every call ends within the timeout.
@@ -131,6 +131,25 @@ final class ModbusLink {
         }
         guard got < 0 else { return .garbled("a reply of \(got) values instead of \(count)") }
         return try reply(for: error)
+    }
+
+    /// Has a unit set a block of outputs to these bits, in the block's order, and waits for its confirmation, at most the
+    /// timeout. The values of the reply are the bits.
+    /// - Throws: `DeviceError` when the port or the connection is lost.
+    func write(_ block: WriteBlock, _ bits: [Bool]) throws -> ModbusReply {
+        guard modbus_set_slave(context, Int32(block.unit)) == 0 else { throw lost(errno) }
+        let start = Int32(block.start)
+        errno = 0
+        let got: Int32
+        switch block.place {
+        case .coil where bits.count == 1: got = modbus_write_bit(context, start, bits[0] ? 1 : 0)
+        case .coil: got = modbus_write_bits(context, start, Int32(bits.count), bits.map { $0 ? 1 : 0 })
+        case .bit(let bit):
+            let mask = UInt16(1) << UInt16(bit)
+            got = modbus_mask_write_register(context, start, ~mask, bits.first ?? false ? mask : 0)
+        }
+        let error = errno
+        return got >= 0 ? .values(bits.map { $0 ? 1 : 0 }) : try reply(for: error)
     }
 
     /// Throws away what has been received.

@@ -1,4 +1,5 @@
 import AlarmProtocol
+import Glibc
 
 /// Asks the units of one bus in turn, and reports what changed. Lives within one `run`.
 struct ModbusPoller {
@@ -29,6 +30,9 @@ struct ModbusPoller {
     private var readings: [Int: [Reading]]
     private var schedule: BusSchedule
     private var states: [PointState]
+    private var writing: ModbusWriting
+    /// What an output is to be has changed since the outputs were last hurried.
+    private var outputsChanged = false
     private var signals: [Signal] = []
     /// The end of what was last on the line.
     private var lastTraffic = ContinuousClock.now
@@ -43,20 +47,30 @@ struct ModbusPoller {
         }
         let blocks = ReadPlan.blocks(driver.points, limits: limits)
         readings = Dictionary(grouping: blocks.map { Reading(block: $0) }, by: \.block.unit)
-        schedule = BusSchedule(units: readings.keys.sorted(), interval: driver.interval, at: .now)
+        writing = ModbusWriting(driver.outputs)
+        let units = writing.units.union(readings.keys)
+        schedule = BusSchedule(units: units.sorted(), interval: driver.interval, at: .now)
         states = Array(repeating: PointState(), count: driver.points.count)
     }
 
     /// Polls until the host says stop (`Stopped`) or the bus is lost (`DeviceError`).
     mutating func run() throws {
         while true {
+            if outputsChanged {
+                outputsChanged = false
+                schedule.hurry(writing.units, at: .now)
+            }
             switch schedule.next(at: .now) {
-            case .wait(let instant): try pause(until: instant)
+            case .wait(let instant): try pause(until: instant, orOutput: true)
             case .poll(let unit):
                 let failure = try poll(unit)
                 let reports = signals
                 signals = []
-                guard host.deliver(reports) else { throw Stopped() }
+                let isDelivered = try host.deliver(reports) {
+                    try writeAllOutputs()
+                    return .now + driver.interval
+                }
+                guard isDelivered else { throw Stopped() }
                 // A connection that brings nothing is made anew; a serial port is not cured by that.
                 if let failure, schedule.isAllDead, !driver.bus.isSerial {
                     throw DeviceError(
@@ -69,14 +83,15 @@ struct ModbusPoller {
 
     // MARK: One unit's turn
 
-    /// Reads the unit's blocks, until one fails in a way that promises nothing good of the others.
+    /// Writes the unit's outputs and reads its blocks, until one fails in a way that promises nothing good of the others.
     /// - Returns: why the unit failed; nil when it did not.
     private mutating func poll(_ unit: Int) throws -> String? {
         let start = ContinuousClock.now
         var pending = readings[unit] ?? []
         var done: [Reading] = []
         defer { readings[unit] = done + pending }
-        var hasAnswered = false
+        var (failure, hasAnswered) = try writeOutputs(of: unit)
+        if let failure { return failure }
         var mustHurry = false
         while let reading = pending.first {
             if let retry = reading.retry, retry > .now {
@@ -84,17 +99,13 @@ struct ModbusPoller {
                 continue
             }
             let (reply, unsure) = try ask(reading.block)
+            failure = try unitFailure(unit, reply)
+            if let failure { return failure }
             switch reply {
             case .values(let values):
                 take(values, of: reading.block, but: unsure)
                 done.append(Reading(block: pending.removeFirst().block))
                 mustHurry = mustHurry || unsure.contains { !states[$0].isInFault }
-            case .exception(5), .exception(6):
-                host.answers()
-                let why = "it has said that it is busy for \(BusSchedule.busyPatience.described)"
-                return fail(unit, why, schedule.busy(unit, at: .now))
-            case .exception(let code) where code == 10 || code == 11:
-                return fail(unit, explain(code), schedule.failed(unit, at: .now))
             case .exception(let code):
                 if (2...3).contains(code), let (low, high) = reading.block.halves {
                     log(.notice, reading.block, "refused as a whole, \(explain(code)): read in two parts from now on")
@@ -102,13 +113,7 @@ struct ModbusPoller {
                 } else {
                     done.append(refused(pending.removeFirst(), code))
                 }
-            case .silence:
-                try fallSilent()
-                let why = "no reply within \(driver.bus.timeout.described)"
-                return fail(unit, why, schedule.failed(unit, at: .now))
-            case .garbled(let what):
-                try fallSilent()
-                return fail(unit, "its replies cannot be read: \(what)", schedule.failed(unit, at: .now))
+            case .silence, .garbled: break
             }
             hasAnswered = true
             host.answers()
@@ -122,6 +127,85 @@ struct ModbusPoller {
         }
         if mustHurry { schedule.postpone(unit, to: .now) }
         return nil
+    }
+
+    /// What a reply says of the whole unit: why it failed; nil where it answered.
+    private mutating func unitFailure(_ unit: Int, _ reply: ModbusReply) throws -> String? {
+        switch reply {
+        case .values: return nil
+        case .exception(5), .exception(6):
+            host.answers()
+            let why = "it has said that it is busy for \(BusSchedule.busyPatience.described)"
+            return fail(unit, why, schedule.busy(unit, at: .now))
+        case .exception(let code) where code == 10 || code == 11:
+            return fail(unit, explain(code), schedule.failed(unit, at: .now))
+        case .exception: return nil
+        case .silence:
+            try fallSilent()
+            let why = "no reply within \(driver.bus.timeout.described)"
+            return fail(unit, why, schedule.failed(unit, at: .now))
+        case .garbled(let what):
+            try fallSilent()
+            return fail(unit, "its replies cannot be read: \(what)", schedule.failed(unit, at: .now))
+        }
+    }
+
+    // MARK: Outputs
+
+    /// Writes the unit's outputs as the host asks for them, each time anew: a module that was without power, or whose own
+    /// watchdog has run out, gets them back.
+    /// - Returns: why the unit failed, nil when it did not; whether it answered.
+    private mutating func writeOutputs(of unit: Int) throws -> (failure: String?, hasAnswered: Bool) {
+        var hasAnswered = false
+        for index in writing.due(unit, at: .now) {
+            let block = writing.blocks[index]
+            let bits = writing.bits(index, wanted: host.output)
+            let reply = try inTurn { try $0.write(block, bits) }
+            if let failure = try unitFailure(unit, reply) { return (failure, hasAnswered) }
+            hasAnswered = true
+            host.answers()
+            if case .exception(let code) = reply {
+                signals += writing.refused(index, code, explain(code), at: .now)
+                continue
+            }
+            let read = try readBack(index)
+            if let failure = try unitFailure(unit, read) { return (failure, hasAnswered) }
+            guard case .values(let values) = read, writing.isReadable(index) else {
+                signals += writing.written(index, bits, read: nil)
+                continue
+            }
+            signals += writing.written(index, bits, read: values)
+        }
+        return (nil, hasAnswered)
+    }
+
+    private mutating func readBack(_ index: Int) throws -> ModbusReply {
+        guard writing.isReadable(index) else { return .values([]) }
+        let block = writing.blocks[index].readBlock
+        let reply = try request(block)
+        if case .exception(let code) = reply, (1...3).contains(code) {
+            log(.notice, block, "cannot be read back, \(explain(code)): what is written is believed")
+            writing.cannotBeRead(index)
+        }
+        return reply
+    }
+
+    /// While a report cannot be stored, and nothing is read.
+    private mutating func writeAllOutputs() throws {
+        for unit in writing.units.sorted() where schedule.isAlive(unit) { _ = try writeOutputs(of: unit) }
+    }
+
+    /// How long the units are told at a stop that everything is off.
+    private static let farewell: Duration = .seconds(2)
+
+    /// The driver stops: every output off, as far as that can be had in a short time.
+    mutating func switchOff() {
+        let deadline = ContinuousClock.now + Self.farewell
+        for index in writing.blocks.indices where schedule.isAlive(writing.blocks[index].unit) && .now < deadline {
+            // The host waits for nothing any more, and a frame must not run into the one before it.
+            usleep(UInt32(min(silence, .milliseconds(999)).components.attoseconds / 1_000_000_000_000))
+            _ = try? link.write(writing.blocks[index], writing.bits(index, wanted: host.output))
+        }
     }
 
     /// Reads a block; on a serial bus a second time when the first reading would change a point, because a late reply to
@@ -149,12 +233,18 @@ struct ModbusPoller {
         return (second, Set(unsure))
     }
 
-    private mutating func request(_ block: ReadBlock) throws -> ModbusReply {
-        var silence = driver.bus.gap
-        if case .serial(let serial) = driver.bus.transport { silence = max(silence, serial.line.frameSilence) }
+    private mutating func request(_ block: ReadBlock) throws -> ModbusReply { try inTurn { try $0.read(block) } }
+
+    /// One request, with the silence before it that the line needs.
+    private mutating func inTurn(_ request: (ModbusLink) throws -> ModbusReply) throws -> ModbusReply {
         try pause(until: lastTraffic + silence)
         defer { lastTraffic = .now }
-        return try link.read(block)
+        return try request(link)
+    }
+
+    private var silence: Duration {
+        guard case .serial(let serial) = driver.bus.transport else { return driver.bus.gap }
+        return max(driver.bus.gap, serial.line.frameSilence)
     }
 
     /// Lets late replies come, and throws them away: they would be taken for the replies to what is asked next.
@@ -164,8 +254,17 @@ struct ModbusPoller {
         link.flush()
     }
 
-    private func pause(until instant: ContinuousClock.Instant) throws {
-        if host.wait(until: instant) == .stop { throw Stopped() }
+    /// - Parameter orOutput: ends also when there is something new to write; else the line must have its silence.
+    private mutating func pause(until instant: ContinuousClock.Instant, orOutput: Bool = false) throws {
+        while true {
+            switch host.wait(until: instant) {
+            case .stop: throw Stopped()
+            case .output:
+                outputsChanged = true
+                if orOutput { return }
+            case .deadline, .ready: return
+            }
+        }
     }
 
     // MARK: What it means

@@ -14,7 +14,7 @@ struct ReadBlock: Sendable, Hashable {
     /// By register.
     var members: [Member]
 
-    fileprivate init(unit: Int, table: ModbusTable, members: [Member]) {
+    init(unit: Int, table: ModbusTable, members: [Member]) {
         self.unit = unit
         self.table = table
         self.members = members

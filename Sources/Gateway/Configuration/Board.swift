@@ -102,14 +102,16 @@ struct TerminalResolver {
         self.problems = problems
     }
 
-    /// The document with each `[device.KIND.NAME.point.POINT]` completed.
+    /// The document with each `[device.KIND.NAME.point.POINT]` and `[device.KIND.NAME.output.OUTPUT]` completed.
     mutating func resolve(_ document: SettingNode) -> SettingNode {
         document.mapped("device") { kinds in
             kinds.mappedEach { kind, devices in
                 devices.mappedEach { device, table in
-                    table.mapped("point") { points in
-                        points.mappedEach { point, settings in
-                            complete(settings, kind: kind, point: "device.\(kind).\(device).point.\(point)")
+                    ["point", "output"].reduce(table) { table, what in
+                        table.mapped(what) { points in
+                            points.mappedEach { point, settings in
+                                complete(settings, kind: kind, point: "device.\(kind).\(device).\(what).\(point)")
+                            }
                         }
                     }
                 }

@@ -8,6 +8,7 @@ struct DeviceReader {
     private let siteAccount: String
     private let problems: Problems
     private(set) var notices: [Problem] = []
+    private var outputs = OutputReader()
     /// The serial ports and addresses in use, as one name each, and by which device.
     private var used: [String: String] = [:]
 
@@ -34,6 +35,7 @@ struct DeviceReader {
                 }
             }
         }
+        outputs.refuseUnknownPoints(devices.flatMap(\.points))
         if devices.isEmpty {
             notices.append(Problem(root.place, "no device: nothing is heard at this site"))
         }
@@ -63,20 +65,23 @@ struct DeviceReader {
             return nil
         }
         return Device(
-            name: name, driver: built, points: points, account: account, partition: partition, waitForReceiver: wait)
+            name: name, driver: built, points: points, account: account, partition: partition, waitForReceiver: wait,
+            outputs: outputs.read(table, of: name, waitsForReceiver: wait != nil))
     }
 
     private func point(
         _ name: String, _ table: Settings, device: String, _ account: String, _ partition: Int
     ) -> Point {
         _ = table.has("terminal")
+        let kind = kind(of: table)
         return Point(
             name: "\(device).\(name)",
             account: table.account() ?? account,
-            kind: kind(of: table),
+            kind: kind,
             partition: table.integer("partition", in: 0...99, default: partition),
             zone: table.integer("zone", in: 0...999, default: 0),
-            text: table.has("text") ? table.string("text", expected: "the operator's text in quotes", limit: 128) : "")
+            text: table.has("text") ? table.string("text", expected: "the operator's text in quotes", limit: 128) : "",
+            receivedWithin: OutputReader.receivedWithin(table, kind))
     }
 
     /// What a point's `kind` says. Any kind stands in for one that is wrong: the configuration is refused then.

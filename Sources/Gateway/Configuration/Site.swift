@@ -29,6 +29,9 @@ public struct Site: Sendable {
 
     /// The configured points of all devices, by their full name.
     public var points: [Point] { devices.flatMap(\.points) }
+
+    /// The configured outputs of all devices.
+    public var outputs: [Output] { devices.flatMap(\.outputs) }
 }
 
 /// What is bounded, and where. Defaults are for a 4 GB card.
@@ -97,6 +100,7 @@ public struct Device: Sendable {
     public var partition: Int
     /// Report returns only when the receiver has acknowledged, or this time has passed; nil: when it is on disk.
     public var waitForReceiver: Duration?
+    public var outputs: [Output] = []
 }
 
 /// One configured input with a stable name.
@@ -109,4 +113,7 @@ public struct Point: Sendable, Hashable {
     /// Zone, or user.
     public var zone: Int
     public var text: String
+    /// Within how long a receiver must have acknowledged what it tells (EN 54-21: 100 s for type 1, 240 s for type 2);
+    /// nil: nobody watches that.
+    public var receivedWithin: Duration? = nil
 }

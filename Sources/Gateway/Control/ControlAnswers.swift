@@ -10,13 +10,14 @@ extension ControlServer {
         let paths = try paths()
         let summary = intake.outbox.summary()
         let oldest = summary.oldest.flatMap { intake.outbox.event($0) }
-        return SiteStatus(
-            site: site.name, account: site.account, version: Version.current,
-            running: (now.uptime - started.uptime) / 1000, now: now.utc, clockIsKnown: now.clock == .known,
-            waiting: summary.waiting, mostUrgent: summary.mostUrgent.map { "\($0)" },
-            oldestWaits: oldest.map { max(0, now.utc - $0.stored) / 1000 }, parked: summary.parked,
-            storeTrouble: summary.trouble, paths: paths, devices: devices.map(describe),
-            points: site.points.map(describe))
+        return withOwnDoings(
+            SiteStatus(
+                site: site.name, account: site.account, version: Version.current,
+                running: (now.uptime - started.uptime) / 1000, now: now.utc, clockIsKnown: now.clock == .known,
+                waiting: summary.waiting, mostUrgent: summary.mostUrgent.map { "\($0)" },
+                oldestWaits: oldest.map { max(0, now.utc - $0.stored) / 1000 }, parked: summary.parked,
+                storeTrouble: summary.trouble, paths: paths, devices: devices.map(describe),
+                points: site.points.map(describe)))
     }
 
     private func describe(_ host: DeviceHost) -> SiteStatus.Device {

@@ -1,12 +1,13 @@
 /// What the commands ask of the daemon, one JSON object on a line, and what it answers. Names and meanings are part of
 /// the product: `--json` prints the answers as they are. Times are milliseconds since 1970 UTC.
 public struct ControlRequest: Codable, Sendable {
-    public enum Command: String, Codable, Sendable { case status, events, testPoint, testPath, discard }
+    public enum Command: String, Codable, Sendable { case status, events, testPoint, testPath, discard, testMode }
 
     public var command: Command
-    /// `testPoint`: a point's full name; `testPath`: a path's name.
+    /// `testPoint`: a point's full name; `testPath`: a path's name; `testMode`: "on", "off" or "status".
     public var name: String?
-    /// `events`: only those that wait or are parked; go on as they come; how many at first.
+    /// `events`: only those that wait or are parked; go on as they come; how many at first. `testMode`: for how many seconds
+    /// (`limit`).
     public var unsent: Bool?
     public var follow: Bool?
     public var limit: Int?
@@ -90,6 +91,12 @@ public struct SiteStatus: Codable, Sendable {
     public var paths: [Path]
     public var devices: [Device]
     public var points: [Point]
+    /// What each output is to be, by the daemon's present judgement.
+    public var outputs: [Output]? = nil
+    /// Points with an alarm that is not acknowledged within its time limit.
+    public var overdue: [String]? = nil
+    /// Nil when it is not on.
+    public var testMode: TestModeState? = nil
 }
 
 public struct EventLife: Codable, Sendable {

@@ -16,6 +16,8 @@ final class ControlServer: Sendable {
     let stopping: Interrupt
     let clock: @Sendable () -> Moment
     let started: Moment
+    /// Nil in tests of the server alone.
+    let own: OwnDoings?
     private let descriptor: Int32
     private let clients = Atomic<Int>(0)
     private let logger = Logger(label: "control")
@@ -26,8 +28,9 @@ final class ControlServer: Sendable {
     /// - Throws: `ControlRefusal` when the socket cannot be made.
     init(
         site: Site, intake: Intake, devices: [DeviceHost], uplink: NIOLoopBound<Uplink>, loop: any EventLoop,
-        stopping: Interrupt, clock: @escaping @Sendable () -> Moment
+        stopping: Interrupt, clock: @escaping @Sendable () -> Moment, own: OwnDoings? = nil
     ) throws {
+        self.own = own
         self.site = site
         self.intake = intake
         self.devices = devices
@@ -127,6 +130,7 @@ final class ControlServer: Sendable {
             case .testPoint: client.send(try testPoint(request.name ?? "", person))
             case .testPath: client.send(try testPath(request.name ?? "", person))
             case .discard: client.send(try discard(request, person))
+            case .testMode: client.send(try testMode(request, person))
             }
         } catch let refusal as ControlRefusal { client.send(refusal) } catch {
             client.send(ControlRefusal("\(error)"))

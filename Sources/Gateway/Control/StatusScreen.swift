@@ -60,6 +60,7 @@ public enum StatusScreen {
         rows += status.paths.map(path)
         rows += status.devices.map(device)
         rows += status.points.compactMap(point)
+        rows += ownRows(status)
         if status.parked > 0 {
             rows.append(
                 Row(
@@ -77,6 +78,27 @@ public enum StatusScreen {
         }
         if !status.clockIsKnown {
             rows.append(Row(rank: .warning, what: "clock", how: "not set: times are uncertain, the order is kept"))
+        }
+        return rows
+    }
+
+    private static func ownRows(_ status: SiteStatus) -> [Row] {
+        var rows = (status.overdue ?? []).map {
+            Row(rank: .fault, what: $0, how: "its alarm is not acknowledged within its time limit")
+        }
+        for output in status.outputs ?? [] {
+            let how = "\(output.on ? "on" : "off"), shows \(output.shows)"
+            rows.append(
+                Row(
+                    rank: output.fault ? .fault : .well, what: output.name,
+                    how: output.fault ? "cannot be driven; \(how)" : how))
+        }
+        if let test = status.testMode {
+            let why = (test.why ?? "").isEmpty ? "" : ": \(test.why ?? "")"
+            rows.append(
+                Row(
+                    rank: .warning, what: "test mode",
+                    how: "by \(test.by ?? "?"), \(span(test.left ?? 0)) left; all is sent\(why)"))
         }
         return rows
     }

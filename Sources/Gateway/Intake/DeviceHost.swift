@@ -13,6 +13,7 @@ final class DeviceHost: Host {
     private let intake: Intake
     private let logger: Logger
     private let stopping: Interrupt
+    private let outputs: DeviceOutputs?
     private let state = Mutex(State())
     /// Uptime in milliseconds when the driver last showed itself: the watchdog's evidence.
     private let lastSign: Atomic<Int64>
@@ -35,8 +36,9 @@ final class DeviceHost: Host {
     private static let longestWait = Duration.seconds(5)
     private static let backOffs: [Duration] = [.seconds(1), .seconds(2), .seconds(5), .seconds(10), .seconds(30)]
 
-    init(_ device: Device, intake: Intake, stopping: Interrupt) {
+    init(_ device: Device, intake: Intake, stopping: Interrupt, outputs: DeviceOutputs? = nil) {
         self.device = device
+        self.outputs = outputs
         self.intake = intake
         self.stopping = stopping
         normaliser = Normaliser(device)
@@ -102,23 +104,29 @@ final class DeviceHost: Host {
     }
 
     func wait(for descriptors: [Int32], until deadline: ContinuousClock.Instant?) -> Wake {
-        var polled = ([stopping.descriptor] + descriptors).map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        // A descriptor below zero is passed over (poll(2)).
+        var polled = ([stopping.descriptor, outputs?.descriptor ?? -1] + descriptors).map {
+            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+        }
         while true {
             showLife()
             if stopping.isSet { return .stop }
             settleDebts()
-            let left =
-                deadline.map { min(max(.zero, ContinuousClock.now.duration(to: $0)), Self.longestWait) }
-                ?? Self.longestWait
+            if outputs?.haveChanged() ?? false { return .output }
+            let longest = outputs == nil ? Self.longestWait : DeviceOutputs.longestWait
+            let left = deadline.map { min(max(.zero, ContinuousClock.now.duration(to: $0)), longest) } ?? longest
             // Rounded up: a wait that ends a hair early would make a driver spin.
             let timeout = Int32((left + .microseconds(999)).milliseconds)
             let count = poll(&polled, nfds_t(polled.count), timeout)
             if stopping.isSet { return .stop }
-            if count > 0 { return .ready(polled.dropFirst().filter { $0.revents != 0 }.map(\.fd)) }
+            if count > 0, polled[1].revents != 0 { continue }
+            if count > 0 { return .ready(polled.dropFirst(2).filter { $0.revents != 0 }.map(\.fd)) }
             if count < 0, errno != EINTR { return .ready(descriptors) }  // reading them will tell what is wrong
             if let deadline, ContinuousClock.now >= deadline { return .deadline }
         }
     }
+
+    func output(_ name: String) -> Bool { !stopping.isSet && (outputs?.isOn(name) ?? false) }
 
     func log(_ level: LogLevel, _ message: String) {
         switch level {
@@ -148,7 +156,9 @@ final class DeviceHost: Host {
             if .now - began > .seconds(60) { attempt = 0 }
             let pause = Self.backOffs[min(attempt, Self.backOffs.count - 1)]
             attempt += 1
-            if wait(for: [], until: .now + pause) == .stop { return }
+            // An output that changes meanwhile shortens no pause.
+            let end = ContinuousClock.now + pause
+            while .now < end { if wait(for: [], until: end) == .stop { return } }
         }
     }
 

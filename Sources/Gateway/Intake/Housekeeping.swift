@@ -11,9 +11,10 @@ final class Housekeeping: Sendable {
     private let account: String
     private let devices: [DeviceHost]
     private let uplinkSign: LifeSign
-    private let certificates: CertificateWatch
     private let manager: ServiceManager
     private let stopping: Interrupt
+    /// Who else has something to tell the centre, asked once a second; it hears whether somebody hangs.
+    private let watch: @Sendable (_ now: Moment, _ someoneHangs: Bool) -> [BoxTrouble]
     private let bell = DispatchSemaphore(value: 0)
     private let troubles = Mutex<[BoxTrouble]>([])
     private let logger = Logger(label: "housekeeping")
@@ -27,13 +28,13 @@ final class Housekeeping: Sendable {
 
     init(
         intake: Intake, account: String, devices: [DeviceHost], uplinkSign: LifeSign, manager: ServiceManager,
-        stopping: Interrupt, certificates: CertificateWatch
+        stopping: Interrupt, watch: @escaping @Sendable (Moment, Bool) -> [BoxTrouble] = { _, _ in [] }
     ) {
         self.intake = intake
+        self.watch = watch
         self.account = account
         self.devices = devices
         self.uplinkSign = uplinkSign
-        self.certificates = certificates
         self.manager = manager
         self.stopping = stopping
     }
@@ -61,7 +62,7 @@ final class Housekeeping: Sendable {
             if now.uptime - knownAt > Self.clockPatience || now.clock == .known {
                 report(.clock(isKnown: now.clock == .known), quietly: true)
             }
-            for trouble in certificates.troubles(at: now) { report(trouble, quietly: true) }
+            for trouble in watch(now, hung != nil) { report(trouble, quietly: true) }
             settle()
             intake.outbox.keepHouse()
             for notice in intake.outbox.takeNotices() { report(.outbox(notice), quietly: true) }

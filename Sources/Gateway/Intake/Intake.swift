@@ -10,9 +10,15 @@ final class Intake: Sendable {
     /// The last stored state of every point. One device's points are only touched by that device's thread; the lock is
     /// for the dictionary, and is not held during a sync.
     private let states: Mutex<[String: Bool]>
+    private let onStored: @Sendable ([NewEvent], [Int64]) -> Void
 
-    init(outbox: Outbox, clock: @escaping @Sendable () -> Moment) {
+    /// - Parameter onStored: told of events once they are durable.
+    init(
+        outbox: Outbox, clock: @escaping @Sendable () -> Moment,
+        onStored: @escaping @Sendable ([NewEvent], [Int64]) -> Void = { _, _ in }
+    ) {
         self.outbox = outbox
+        self.onStored = onStored
         self.clock = clock
         states = Mutex(outbox.lastStates())
     }
@@ -28,6 +34,7 @@ final class Intake: Sendable {
         states.withLock { states in
             for new in events { if let active = new.active { states[new.event.point] = active } }
         }
+        onStored(events, ids)
         return ids
     }
 

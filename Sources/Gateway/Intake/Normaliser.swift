@@ -8,11 +8,13 @@ struct Normaliser: Sendable {
     /// The device's full name: "gpio.cabinet".
     var device: String
     private let points: [String: Point]
+    private let outputs: Set<String>
 
     init(_ device: Device) {
         self.device = device.name
         account = device.account
         partition = device.partition
+        outputs = Set(device.outputs.map(\.name))
         points = Dictionary(device.points.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
@@ -85,7 +87,8 @@ struct Normaliser: Sendable {
         _ name: String, active: Bool, text: String, _ signal: Signal, _ known: Known
     ) -> NewEvent {
         let point = points[name]
-        let codes = (point == nil ? Kinds.deviceLost : Kinds.pointFault).saying(began: active)
+        let part = outputs.contains(name) ? Kinds.outputFault : Kinds.deviceLost
+        let codes = (point == nil ? part : Kinds.pointFault).saying(began: active)
         let what = point.map { $0.text.isEmpty ? $0.name : $0.text } ?? name
         let words = active ? "\(what): \(text)" : "\(what): answers again"
         return NewEvent(
@@ -136,11 +139,27 @@ enum Kinds {
     static let restart = kind("restart")
     static let manualTest = kind("manual-test")
     static let certificateExpiring = kind("certificate-expiring")
+    static let testMode = kind("test-mode")
+    static let transmissionOverdue = kind("transmission-overdue")
+    static let outputFault = kind("output-fault")
 
     static let names = [
-        "unclassified", "device-lost", "point-fault", "path-down", "event-parked", "queue-filling", "store-damaged",
-        "disk-failing", "clock-unknown", "power-up", "restart", "manual-test",
+        "unclassified",
+        "device-lost",
+        "point-fault",
+        "path-down",
+        "event-parked",
+        "queue-filling",
+        "store-damaged",
+        "disk-failing",
+        "clock-unknown",
+        "power-up",
+        "restart",
+        "manual-test",
         "certificate-expiring",
+        "test-mode",
+        "transmission-overdue",
+        "output-fault",
     ]
 
     /// The table is ours and a test reads every name above, so the fallback is never met; it is an alarm all the same.

@@ -95,6 +95,16 @@ extension Outbox {
         }
     }
 
+    /// Neither the disk nor the room among the waiting takes another event.
+    var takesNothing: Bool { queue.withLock { $0.trouble != nil || $0.unsent >= limits.waitingEvents } }
+
+    /// The events that every receiver has refused.
+    var parkedEvents: [Int64] { queue.withLock { $0.parked.sorted() } }
+    var hasParked: Bool { queue.withLock { !$0.parked.isEmpty } }
+
+    /// The event that said the last state of every point that has one.
+    func lastEvents() -> [String: Int64] { writer.withLock { $0.store.states.mapValues(\.id) } }
+
     var mostUrgentWaiting: Urgency? { queue.withLock { $0.waiting.mostUrgent } }
     public var waitingCount: Int { queue.withLock { $0.waiting.count } }
 

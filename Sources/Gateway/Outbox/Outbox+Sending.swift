@@ -74,12 +74,14 @@ extension Outbox {
     }
 
     private func end(_ mark: Mark) {
-        queue.withLock { queue in
+        let tell = queue.withLock { queue in
             queue.waiting.remove(mark.id)
             queue.marks.append(mark)
             noteFilling(&queue)
             queue.noteEnded(mark)
+            return queue.onEnded
         }
+        tell?(mark.id, mark.state)
     }
 
     /// How waiting for a receiver ended.

@@ -75,6 +75,7 @@ public final class Outbox: Sendable {
         var marks: [Mark] = []
         var waiters: [Waiter] = []
         var onStored: (@Sendable () -> Void)?
+        var onEnded: (@Sendable (Int64, StoredEvent.State) -> Void)?
         var notices: [Notice] = []
         var parked: Set<Int64> = []
         /// What may not be deleted: a centre that refuses everything must not fill the disk either.
@@ -187,6 +188,11 @@ public final class Outbox: Sendable {
 
     /// Called, on any thread, after events were stored.
     public func onStored(_ handler: @escaping @Sendable () -> Void) { queue.withLock { $0.onStored = handler } }
+
+    /// Called, on any thread, when an event is acknowledged, parked or discarded.
+    public func onEnded(_ handler: @escaping @Sendable (Int64, StoredEvent.State) -> Void) {
+        queue.withLock { $0.onEnded = handler }
+    }
 
     /// The last stored state of every point that has one, for telling a change from a restart (promise 9).
     public func lastStates() -> [String: Bool] { writer.withLock { $0.store.states.mapValues(\.active) } }

@@ -1,7 +1,7 @@
 import AlarmProtocol
 
 /// An event to be stored, with what the outbox must know beyond the event itself.
-public struct NewEvent: Sendable {
+public struct NewEvent: Sendable, Equatable {
     public var event: Event
     /// The state of the event's point from now on, for points that have one: active or at rest.
     public var active: Bool?

@@ -10,6 +10,8 @@ enum BoxTrouble: Sendable, Equatable {
     case certificate(point: String, isActive: Bool, text: String)
     case outbox(Outbox.Notice)
     case started(afterCleanStop: Bool)
+    /// Made by whoever noticed it: a state of its own, told when it changes.
+    case made(NewEvent)
 
     /// The point of reports on undeliverable events.
     static let parkedPoint = "larmnod.parked"
@@ -44,6 +46,7 @@ enum BoxTrouble: Sendable, Equatable {
                 isKnown ? "the clock is set" : "the clock is not set: times are uncertain, the order is kept")
         case .certificate(let point, let isActive, let text):
             return lasting(point, Kinds.certificateExpiring, isActive, text)
+        case .made(let new): return new.active == (known(new.event.point) ?? false) ? nil : new
         case .outbox(let notice): return outboxEvent(notice, lasting, make)
         case .started(let clean):
             return NewEvent(

@@ -136,7 +136,8 @@ final class Uplink {
     private func tellPaths() {
         let states = dispatcher.paths.map {
             PathState(
-                name: $0.rules.name, works: $0.health == .working, isDown: $0.isDown, lastGood: $0.lastGood)
+                name: $0.rules.name, works: $0.health == .working && !$0.givesFalseHopes, isDown: $0.isDown,
+                lastGood: $0.lastGood)
         }
         let isNews = !states.elementsEqual(toldPaths) { $0.works == $1.works && $0.isDown == $1.isDown }
         guard isNews else { return }

@@ -16,6 +16,9 @@ final class FieldHost: Drivers.Host {
         /// How long a report takes.
         var slowness: Duration = .zero
         var stopped = false
+        /// The outputs that are to be on.
+        var on: Set<String> = []
+        var outputsChanged = false
         var outcome: Result<Void, any Error>?
     }
 
@@ -66,9 +69,30 @@ final class FieldHost: Drivers.Host {
             let left = deadline.map { max(0, ($0 - .now).milliseconds + 1) } ?? 60_000
             let count = poll(&waiting, nfds_t(waiting.count), Int32(min(left, 60_000)))
             if state.withLock({ $0.stopped }) { return .stop }
+            if count > 0, waiting[0].revents != 0 {
+                var bell: UInt8 = 0
+                _ = read(waitEnd, &bell, 1)
+                let isNews = state.withLock { state in
+                    defer { state.outputsChanged = false }
+                    return state.outputsChanged
+                }
+                if isNews { return .output }
+                continue
+            }
             if count > 0 { return .ready(waiting.dropFirst().filter { $0.revents != 0 }.map(\.fd)) }
             if let deadline, .now >= deadline { return .deadline }
         }
+    }
+
+    func output(_ name: String) -> Bool { state.withLock { !$0.stopped && $0.on.contains(name) } }
+
+    /// Says which outputs are to be on.
+    func turnOn(_ names: String...) {
+        state.withLock { state in
+            state.on = Set(names)
+            state.outputsChanged = true
+        }
+        _ = write(stopEnd, "o", 1)
     }
 
     /// Runs the driver on its own thread until `stop`.

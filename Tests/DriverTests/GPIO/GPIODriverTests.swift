@@ -6,13 +6,16 @@ import Testing
 
 /// Chips of the libgpiod stand-in (Tests/Standins/libgpiod), which `make test` puts before the real library. One board
 /// for the whole test process; each test adds chips of its own.
-private struct StandInChip {
+struct StandInChip {
     let name: String
     let label: String
+    /// How much had been told of outputs before: by earlier runs, too.
+    private let toldBefore: Int
 
     init(_ name: String, label: String? = nil, lines: Int = 8) throws {
         self.name = name
         self.label = label ?? "label-of-\(name)"
+        toldBefore = Self.driven().count
         let version = String(cString: gpiod_version_string())
         try #require(
             version.hasSuffix("(stand-in)"),
@@ -28,10 +31,26 @@ private struct StandInChip {
         try file.write(contentsOf: Data((lines.joined(separator: "\n") + "\n").utf8))
     }
 
+    private static func driven() -> [Substring] {
+        let directory = ProcessInfo.processInfo.environment["LARMNOD_FAKE_GPIO"] ?? ""
+        let text = (try? String(contentsOfFile: "\(directory)/driven", encoding: .utf8)) ?? ""
+        return text.split(separator: "\n")
+    }
+
+    /// What the voltage of an output's line has been, in order: "0", "1", and "-" when it was let go.
+    func driven(_ offset: Int) -> String {
+        let lines = Self.driven().dropFirst(toldBefore).filter { $0.hasPrefix("\(name) \(offset) ") }
+        return lines.compactMap(\.last).map(String.init).joined()
+    }
+
     func set(_ offset: Int, _ levels: String) throws { try say("set \(name) \(offset) \(levels)") }
 
-    func driver(_ points: [(String, [(String, SettingNode.Value)])]) throws -> GPIODriver {
-        let (settings, problems) = table("device.gpio.test", [("chip", .string(label)), pointTables(points)])
+    func driver(
+        _ points: [(String, [(String, SettingNode.Value)])], outputs: [(String, [(String, SettingNode.Value)])] = []
+    ) throws -> GPIODriver {
+        let outputs = ("output", tableValue(outputs.map { ($0.0, tableValue($0.1)) }))
+        let (settings, problems) = table(
+            "device.gpio.test", [("chip", .string(label)), pointTables(points), outputs])
         let driver = try GPIODriver(settings)
         settings.refuseUnread()
         try #require(problems.all.isEmpty, "\(problems.all)")
@@ -48,6 +67,7 @@ private let closed = ("contact", SettingNode.Value.string("normally-closed"))
 private func line(_ number: Int) -> (String, SettingNode.Value) { ("line", .integer(Int64(number))) }
 
 /// One at a time: they share one file, and their edges are timed.
+/// Those of outputs are in GPIOOutputTests.swift.
 @Suite(.serialized) struct GPIODriverTests {
     @Test func presentStateThenEveryChange() async throws {
         let chip = try StandInChip("gpiochip1")
@@ -188,7 +208,7 @@ private func line(_ number: Int) -> (String, SettingNode.Value) { ("line", .inte
         _ = await host.stop()
     }
 
-    private func failure(_ host: FieldHost) async -> String {
+    func failure(_ host: FieldHost) async -> String {
         guard case .failure(let error)? = await host.outcome(within: .seconds(5)) else {
             return "(the driver did not fail)"
         }

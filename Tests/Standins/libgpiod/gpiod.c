@@ -6,6 +6,7 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <gpiod.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -22,6 +23,7 @@ enum { max_chips = 32, max_lines = 512, name_size = 32, kept_edges = 16 };
 struct sim_line {
     char name[name_size], consumer[name_size];
     int level;       // the voltage: before active-low
+    int stuck;       // the voltage is this whatever drives it, less one; 0: it is not stuck
     bool held;
     struct gpiod_line *taken_by;
 };
@@ -44,7 +46,7 @@ struct gpiod_line {
     struct gpiod_chip *chip;
     unsigned offset;
     char name[name_size], consumer[name_size];  // as of the last update
-    bool used, requested, active_low;
+    bool used, requested, active_low, is_output;
     int ends[2];  // edges go in at 1 and are read at 0
     int unread;
 };
@@ -87,6 +89,23 @@ static void set_level(struct sim_line *line, int level) {
     if (line->taken_by) put_edge(line->taken_by, level);
 }
 
+// Tells the test what an output's voltage is now ("0", "1"), or that it is let go ("-").
+static void tell_output(struct gpiod_line *line, char what) {
+    char path[sizeof board_path + 8], text[128];
+    snprintf(path, sizeof path, "%.*sdriven", (int)(strlen(board_path) - strlen("board")), board_path);
+    int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int length = snprintf(text, sizeof text, "%s %u %c\n", line->chip->sim->name, line->offset, what);
+    if (file < 0 || write(file, text, (size_t)length) != length) _exit(97);
+    close(file);
+}
+
+static void drive(struct gpiod_line *line, int value) {
+    struct sim_line *sim = &line->chip->sim->line[line->offset];
+    int level = (value != 0) != line->active_low;
+    sim->level = level;
+    tell_output(line, (char)('0' + level));
+}
+
 // The byte that the other end never reads turns the hang-up into an error: POLLERR and POLLHUP.
 static void remove_chip(struct sim_chip *chip) {
     chip->present = false;
@@ -127,6 +146,9 @@ static int apply(char *text) {
         if (strcmp(verb, "remove") == 0) return remove_chip(chip), 0;
         if (strcmp(verb, "insert") == 0) return chip->generation += !chip->present, chip->present = true, 0;
         if (strcmp(verb, "no-bias") == 0) return chip->no_bias = true, 0;
+        if (strcmp(verb, "stick") == 0 && sscanf(text + used, "%1[01]", rest) == 1)
+            return line->stuck = 1 + (rest[0] == '1'), 0;
+        if (strcmp(verb, "unstick") == 0) return line->stuck = 0, 0;
         if (strcmp(verb, "free") == 0) return line->held = line->taken_by != NULL, 0;
         if (strcmp(verb, "name") == 0 && sscanf(text + used, "%31s", rest) == 1)
             return snprintf(line->name, name_size, "%s", rest), 0;
@@ -288,25 +310,52 @@ int gpiod_line_request_both_edges_events_flags(struct gpiod_line *line, const ch
     return failure ? (errno = failure, -1) : 0;
 }
 
+int gpiod_line_request_output_flags(struct gpiod_line *line, const char *consumer, int flags, int value) {
+    int failure = 0;
+    pthread_mutex_lock(&lock);
+    struct sim_line *sim = &line->chip->sim->line[line->offset];
+    if (gone(line->chip)) failure = ENODEV;
+    else if (sim->held) failure = EBUSY;
+    else {
+        sim->held = line->requested = line->is_output = true;
+        line->active_low = flags & GPIOD_LINE_REQUEST_FLAG_ACTIVE_LOW;
+        snprintf(sim->consumer, name_size, "%s", consumer ? consumer : "");
+        drive(line, value);
+    }
+    pthread_mutex_unlock(&lock);
+    return failure ? (errno = failure, -1) : 0;
+}
+
+int gpiod_line_set_value(struct gpiod_line *line, int value) {
+    pthread_mutex_lock(&lock);
+    int failure = gone(line->chip) ? ENODEV : line->is_output ? 0 : EPERM;
+    struct sim_line *sim = &line->chip->sim->line[line->offset];
+    if (!failure && ((value != 0) != line->active_low) != (sim->level != 0)) drive(line, value);
+    pthread_mutex_unlock(&lock);
+    return failure ? (errno = failure, -1) : 0;
+}
+
 void gpiod_line_release(struct gpiod_line *line) {
     pthread_mutex_lock(&lock);
     struct sim_line *sim = &line->chip->sim->line[line->offset];
-    if (sim->taken_by == line) {
+    if (sim->taken_by == line || (line->is_output && !gone(line->chip))) {
         sim->taken_by = NULL;
         sim->held = false;
     }
+    if (line->is_output) tell_output(line, '-');
     for (int i = 0; i < 2; i++) {
         if (line->ends[i] >= 0) close(line->ends[i]);
         line->ends[i] = -1;
     }
-    line->requested = false;
+    line->requested = line->is_output = false;
     pthread_mutex_unlock(&lock);
 }
 
 int gpiod_line_get_value(struct gpiod_line *line) {
     pthread_mutex_lock(&lock);
     int failure = gone(line->chip) ? ENODEV : line->requested ? 0 : EPERM;
-    int level = (line->chip->sim->line[line->offset].level != 0) != line->active_low;
+    struct sim_line *sim = &line->chip->sim->line[line->offset];
+    int level = ((sim->stuck ? sim->stuck - 1 : sim->level) != 0) != line->active_low;
     pthread_mutex_unlock(&lock);
     return failure ? (errno = failure, -1) : level;
 }

@@ -137,6 +137,42 @@ static inline int gpio_input_edges(struct gpio_input *input, struct gpio_edge *e
     return count;
 }
 
+struct gpio_output {
+    struct gpiod_line *line;
+};
+
+// Takes the line as output, off from the first moment.
+static inline int gpio_output_open(struct gpio_output *output, struct gpiod_chip *chip, unsigned offset,
+                                   const char *consumer, bool active_low) {
+    errno = 0;
+    output->line = gpiod_chip_get_line(chip, offset);
+    if (!output->line) return gpio_failure();
+    int flags = active_low ? GPIOD_LINE_REQUEST_FLAG_ACTIVE_LOW : 0;
+    if (gpiod_line_request_output_flags(output->line, consumer, flags, 0) != 0) {
+        int failure = gpio_failure();
+        output->line = NULL;
+        return failure;
+    }
+    return 0;
+}
+
+static inline void gpio_output_close(struct gpio_output *output) {
+    if (output->line) gpiod_line_release(output->line);
+    output->line = NULL;
+}
+
+static inline int gpio_output_set(struct gpio_output *output, bool on) {
+    errno = 0;
+    return gpiod_line_set_value(output->line, on ? 1 : 0) == 0 ? 0 : gpio_failure();
+}
+
+// What the chip says of the line: 1 or 0, after `active_low`.
+static inline int gpio_output_level(struct gpio_output *output) {
+    errno = 0;
+    int level = gpiod_line_get_value(output->line);
+    return level < 0 ? gpio_failure() : level;
+}
+
 #else
 
 // The kernel keeps the newest edges, and numbers them, so that a gap shows.
@@ -259,6 +295,53 @@ static inline int gpio_input_edges(struct gpio_input *input, struct gpio_edge *e
         edges[i].rising = gpiod_edge_event_get_event_type(event) == GPIOD_EDGE_EVENT_RISING_EDGE;
     }
     return count;
+}
+
+struct gpio_output {
+    struct gpiod_line_request *request;
+    unsigned offset;
+};
+
+static inline void gpio_output_close(struct gpio_output *output) {
+    if (output->request) gpiod_line_request_release(output->request);
+    output->request = NULL;
+}
+
+static inline int gpio_output_open(struct gpio_output *output, struct gpiod_chip *chip, unsigned offset,
+                                   const char *consumer, bool active_low) {
+    struct gpiod_line_settings *settings = gpiod_line_settings_new();
+    struct gpiod_line_config *lines = gpiod_line_config_new();
+    struct gpiod_request_config *config = gpiod_request_config_new();
+    int failure = -ENOMEM;
+    *output = (struct gpio_output){.offset = offset};
+    if (settings && lines && config) {
+        gpiod_line_settings_set_direction(settings, GPIOD_LINE_DIRECTION_OUTPUT);
+        gpiod_line_settings_set_output_value(settings, GPIOD_LINE_VALUE_INACTIVE);
+        gpiod_line_settings_set_active_low(settings, active_low);
+        gpiod_request_config_set_consumer(config, consumer);
+        errno = 0;
+        if (gpiod_line_config_add_line_settings(lines, &offset, 1, settings) == 0 &&
+            (output->request = gpiod_chip_request_lines(chip, config, lines)))
+            failure = 0;
+        else
+            failure = gpio_failure();
+    }
+    gpiod_request_config_free(config);
+    gpiod_line_config_free(lines);
+    gpiod_line_settings_free(settings);
+    return failure;
+}
+
+static inline int gpio_output_set(struct gpio_output *output, bool on) {
+    errno = 0;
+    enum gpiod_line_value value = on ? GPIOD_LINE_VALUE_ACTIVE : GPIOD_LINE_VALUE_INACTIVE;
+    return gpiod_line_request_set_value(output->request, output->offset, value) == 0 ? 0 : gpio_failure();
+}
+
+static inline int gpio_output_level(struct gpio_output *output) {
+    errno = 0;
+    int level = gpiod_line_request_get_value(output->request, output->offset);
+    return level < 0 ? gpio_failure() : level;
 }
 
 #endif
