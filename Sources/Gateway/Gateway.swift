@@ -49,16 +49,19 @@ public final class Gateway: Service {
             })
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
+        let move = MoveStart.read(MoveFile(directory: site.stateDirectory), site: site, now: now().utc)
         let uplink = try await loop.submit { [outbox, site] in
-            let uplink = Uplink(
-                outbox: outbox, paths: site.paths, on: loop, clock: now, lifeSign: lifeSign,
-                report: { housekeeping.report($0) }, pathsChanged: outputs.pathsChanged)
+            let uplink = Uplinks(
+                outbox: outbox, site: site, start: move, on: loop, clock: now, lifeSign: lifeSign,
+                report: { housekeeping.report($0) }, pathsChanged: outputs.pathsChanged,
+                pathsCount: certificates.watch)
             uplink.start()
             return NIOLoopBound(uplink, eventLoop: loop)
         }.get()
         let control = controlServer(intake, hosts, uplink, loop, stopRest, OwnDoings(outputs, testMode))
 
         housekeeping.report(.started(afterCleanStop: outbox.directory.wasStoppedCleanly))
+        for news in move.news { housekeeping.report(news) }
         let keeper = try WorkerThread("housekeeping") { housekeeping.live() }
         let controlThread = try control.map { control in try WorkerThread("control") { control.live() } }
         let threads = try hosts.map { host in try WorkerThread(host.device.name) { host.live() } }
@@ -83,7 +86,7 @@ public final class Gateway: Service {
 
     /// Nil where its socket cannot be made: no alarm waits because nobody can ask for the status.
     private func controlServer(
-        _ intake: Intake, _ hosts: [DeviceHost], _ uplink: NIOLoopBound<Uplink>, _ loop: any EventLoop,
+        _ intake: Intake, _ hosts: [DeviceHost], _ uplink: NIOLoopBound<Uplinks>, _ loop: any EventLoop,
         _ stopping: Interrupt, _ own: OwnDoings
     ) -> ControlServer? {
         let clock = clock

@@ -12,11 +12,13 @@ import Testing
 final class Box: Sendable {
     let outbox: Outbox
     let troubles = Locked<[BoxTrouble]>([])
-    let uplink: NIOLoopBound<Uplink>
+    let uplink: NIOLoopBound<Uplinks>
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
     /// - Parameter clockError: milliseconds that the box's wall clock is ahead.
-    init(_ directory: String, _ paths: [PathSettings], clockError: Int64 = 0) throws {
+    init(
+        _ directory: String, _ paths: [PathSettings], start: MoveStart = MoveStart(), clockError: Int64 = 0
+    ) throws {
         let system = SystemClock(isTrusted: true)
         let clock: @Sendable () -> Moment = {
             var now = system.now()
@@ -27,9 +29,9 @@ final class Box: Sendable {
         let loop = group.next()
         let troubles = troubles
         uplink = try loop.submit {
-            let uplink = Uplink(
-                outbox: outbox, paths: paths, on: loop, clock: clock, lifeSign: LifeSign(clock()),
-                report: { trouble in troubles.value.withLock { $0.append(trouble) } })
+            let uplink = Uplinks(
+                outbox: outbox, site: testSite(directory, paths), start: start, on: loop, clock: clock,
+                lifeSign: LifeSign(clock()), report: { trouble in troubles.value.withLock { $0.append(trouble) } })
             uplink.start()
             return NIOLoopBound(uplink, eventLoop: loop)
         }.wait()
@@ -53,6 +55,13 @@ final class Box: Sendable {
         try await group.next().submit { uplink.value.stop() }.get()
         try await group.shutdownGracefully()
     }
+}
+
+func testSite(_ directory: String, _ paths: [PathSettings]) -> Site {
+    Site(
+        name: "Furutorpsskolan", account: "4711", clockIsTrusted: true, stateDirectory: directory + "/state",
+        controlSocket: directory + "/control", limits: Limits(), paths: paths, devices: [],
+        file: directory + "/site.toml")
 }
 
 /// A receiver in this process, with what it has taken.

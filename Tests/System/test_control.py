@@ -68,6 +68,9 @@ REQUESTS = [
     b'{"command":"events","limit":1e999}\n', b'{"command":"events","limit":"many"}\n', b'{"command":"discard"}\n',
     b'{"command":"discard","event":-1,"why":"x"}\n', b'{"command":"discard","event":9223372036854775807,"why":"x"}\n',
     b'{"command":"discard","event":1,"why":""}\n', b'{"command":"testPoint","name":""}\n', b'{"command":"testPoint"}\n',
+    b'{"command":"receiver","step":"keep"}\n', b'{"command":"receiver","step":"leave"}\n',
+    b'{"command":"receiver","step":"move"}\n', b'{"command":"receiver","step":"move","name":"a","settings":"[[["}\n',
+    b'{"command":"receiver","step":"prolong","shadow":-9223372036854775808}\n',
     b'{"command":"testPath","name":"\\u0000"}\n', b'{"command":"testPath","name":"' + b"x" * 3000 + b'"}\n',
 ]  # fmt: skip
 

@@ -21,6 +21,8 @@ public struct Site: Sendable {
     public var devices: [Device]
     /// What is allowed but worth a person's look: no device, no key, a receiver that no path leads to.
     public var notices: [Problem] = []
+    /// The file that it was read from: names of key files are seen from there.
+    public var file = ""
 
     /// Where the control socket lies: a directory in memory, as systemd gives one (RuntimeDirectory).
     var runtimeDirectory: String {
@@ -47,7 +49,7 @@ public struct Limits: Sendable, Hashable {
 
 /// One network interface to one receiver address (EN 50136: ATP), with all that is agreed with that receiver.
 public struct PathSettings: Sendable {
-    public enum Transport: Sendable { case tcp, udp, tls }
+    public enum Transport: String, Sendable { case tcp, udp, tls }
 
     /// The path's name: "fibre".
     public var name: String

@@ -53,6 +53,7 @@ public enum SiteReader {
             limits: root.table("limits").map(limits) ?? Limits(),
             paths: [],
             devices: [])
+        site.file = file
         _ = head.has("board")
 
         let clock = SystemClock(isTrusted: site.clockIsTrusted)
@@ -99,7 +100,7 @@ public enum SiteReader {
     }
 
     /// A key that somebody wrote without quotes, as a number, must not turn up in "expected a text, found …".
-    private static func withoutKeys(_ document: SettingNode) -> SettingNode {
+    static func withoutKeys(_ document: SettingNode) -> SettingNode {
         func hide(_ tables: SettingNode) -> SettingNode {
             tables.mappedEach { _, table in
                 table.mapped("key") { node in

@@ -17,7 +17,7 @@ extension ControlServer {
                 waiting: summary.waiting, mostUrgent: summary.mostUrgent.map { "\($0)" },
                 oldestWaits: oldest.map { max(0, now.utc - $0.stored) / 1000 }, parked: summary.parked,
                 storeTrouble: summary.trouble, paths: paths, devices: devices.map(describe),
-                points: site.points.map(describe)))
+                points: site.points.map(describe), move: try centre(ControlRequest(.receiver), "").move))
     }
 
     private func describe(_ host: DeviceHost) -> SiteStatus.Device {

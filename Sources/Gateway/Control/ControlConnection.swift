@@ -35,6 +35,7 @@ public final class ControlConnection {
     public func send(_ request: ControlRequest) throws(ControlRefusal) {
         guard var bytes = try? Array(JSONEncoder().encode(request)) else { throw ControlRefusal("not a request") }
         bytes.append(UInt8(ascii: "\n"))
+        guard bytes.count <= 4096 else { throw ControlRefusal("that is longer than a request may be (4 KiB)") }
         let sent = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
         // A daemon that has hung up has said why: `line` finds it.
         guard sent == bytes.count || errno == EPIPE else { throw ControlRefusal("larmnod hung up: \(systemWords())") }

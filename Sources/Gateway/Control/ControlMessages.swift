@@ -1,7 +1,9 @@
 /// What the commands ask of the daemon, one JSON object on a line, and what it answers. Names and meanings are part of
 /// the product: `--json` prints the answers as they are. Times are milliseconds since 1970 UTC.
 public struct ControlRequest: Codable, Sendable {
-    public enum Command: String, Codable, Sendable { case status, events, testPoint, testPath, discard, testMode }
+    public enum Command: String, Codable, Sendable {
+        case status, events, testPoint, testPath, discard, testMode, receiver
+    }
 
     public var command: Command
     /// `testPoint`: a point's full name; `testPath`: a path's name; `testMode`: "on", "off" or "status".
@@ -14,6 +16,17 @@ public struct ControlRequest: Codable, Sendable {
     /// `discard`: the event's number in the store, and why.
     public var event: Int64?
     public var why: String?
+    /// `receiver`: what to do with its move; nil only shows it. Its name is in `name`.
+    public enum Step: String, Codable, Sendable { case move, prolong, switchOver, comeBack, keep }
+    public var step: Step?
+    /// `move`: the new centre's settings as TOML, and what errors call them.
+    public var settings: String?
+    public var source: String?
+    /// It is agreed that nothing is encrypted.
+    public var unencrypted: Bool?
+    /// Milliseconds.
+    public var shadow: Int64?
+    public var within: Int64?
 
     public init(
         _ command: Command, name: String? = nil, unsent: Bool? = nil, follow: Bool? = nil, limit: Int? = nil,
@@ -97,6 +110,8 @@ public struct SiteStatus: Codable, Sendable {
     public var overdue: [String]? = nil
     /// Nil when it is not on.
     public var testMode: TestModeState? = nil
+    /// A receiver that moves to another centre.
+    public var move: CentreStatus.Move? = nil
 }
 
 public struct EventLife: Codable, Sendable {

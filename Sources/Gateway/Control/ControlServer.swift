@@ -11,7 +11,7 @@ final class ControlServer: Sendable {
     let site: Site
     let intake: Intake
     let devices: [DeviceHost]
-    let uplink: NIOLoopBound<Uplink>
+    let uplink: NIOLoopBound<Uplinks>
     let loop: any EventLoop
     let stopping: Interrupt
     let clock: @Sendable () -> Moment
@@ -27,7 +27,7 @@ final class ControlServer: Sendable {
 
     /// - Throws: `ControlRefusal` when the socket cannot be made.
     init(
-        site: Site, intake: Intake, devices: [DeviceHost], uplink: NIOLoopBound<Uplink>, loop: any EventLoop,
+        site: Site, intake: Intake, devices: [DeviceHost], uplink: NIOLoopBound<Uplinks>, loop: any EventLoop,
         stopping: Interrupt, clock: @escaping @Sendable () -> Moment, own: OwnDoings? = nil
     ) throws {
         self.own = own
@@ -131,6 +131,7 @@ final class ControlServer: Sendable {
             case .testPath: client.send(try testPath(request.name ?? "", person))
             case .discard: client.send(try discard(request, person))
             case .testMode: client.send(try testMode(request, person))
+            case .receiver: client.send(try centre(request, person))
             }
         } catch let refusal as ControlRefusal { client.send(refusal) } catch {
             client.send(ControlRefusal("\(error)"))

@@ -58,6 +58,7 @@ public enum StatusScreen {
         var rows: [Row] = []
         if let trouble = status.storeTrouble { rows.append(Row(rank: .fault, what: "disk", how: trouble)) }
         rows += status.paths.map(path)
+        if let row = status.move?.row { rows.append(Row(rank: row.rank, what: row.what, how: row.how)) }
         rows += status.devices.map(device)
         rows += status.points.compactMap(point)
         rows += ownRows(status)

@@ -142,6 +142,8 @@ enum Kinds {
     static let testMode = kind("test-mode")
     static let transmissionOverdue = kind("transmission-overdue")
     static let outputFault = kind("output-fault")
+    static let centreMove = kind("centre-move")
+    static let centreMoveFailed = kind("centre-move-failed")
 
     static let names = [
         "unclassified",
@@ -160,6 +162,8 @@ enum Kinds {
         "test-mode",
         "transmission-overdue",
         "output-fault",
+        "centre-move",
+        "centre-move-failed",
     ]
 
     /// The table is ours and a test reads every name above, so the fallback is never met; it is an alarm all the same.

@@ -97,6 +97,11 @@ extension Outbox {
     private static let fewMarks = 64
     private static let markAge: Int64 = 10_000
 
+    /// Writes all marks that there are. Blocks for syncs.
+    func writeMarks() {
+        for _ in 0..<10_000 { guard writeSomeMarks() else { return } }
+    }
+
     /// - Returns: whether there may be more.
     private func writeSomeMarks() -> Bool {
         writer.withLock { writer in

@@ -58,6 +58,14 @@ extension Outbox {
     /// Whether it has still to be delivered.
     func isWaiting(_ id: Int64) -> Bool { queue.withLock { $0.waiting.contains(id) } }
 
+    /// The receivers are others from now on: what was refused is asked of them too.
+    func forgetRefusals() { queue.withLock { $0.waiting.forgetRefusals() } }
+
+    /// All that waits and may go over any path, oldest first.
+    var allWaiting: [Int64] {
+        queue.withLock { queue in queue.waiting.all.filter { !queue.waiting.isPinned($0) } }.sorted()
+    }
+
     /// Every receiver has refused it: kept, not sent, never in the way.
     func park(_ id: Int64, reason: String, tries: Int) {
         end(Mark(id: id, state: .parked, sent: nil, path: nil, tries: tries, ended: clock().utc, reason: reason))

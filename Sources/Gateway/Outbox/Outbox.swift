@@ -76,6 +76,7 @@ public final class Outbox: Sendable {
         var waiters: [Waiter] = []
         var onStored: (@Sendable () -> Void)?
         var onEnded: (@Sendable (Int64, StoredEvent.State) -> Void)?
+        var follower: (@Sendable ([Arrival]) -> Void)?
         var notices: [Notice] = []
         var parked: Set<Int64> = []
         /// What may not be deleted: a centre that refuses everything must not fill the disk either.
@@ -194,6 +195,15 @@ public final class Outbox: Sendable {
         queue.withLock { $0.onEnded = handler }
     }
 
+    /// An event that was just stored, and may go over any path.
+    struct Arrival: Sendable {
+        var id: Int64
+        var event: Event
+    }
+
+    /// Told of what is stored, on any thread, before anybody can take it. Nil: nobody is told.
+    func follow(_ follower: (@Sendable ([Arrival]) -> Void)?) { queue.withLock { $0.follower = follower } }
+
     /// The last stored state of every point that has one, for telling a change from a restart (promise 9).
     public func lastStates() -> [String: Bool] { writer.withLock { $0.store.states.mapValues(\.active) } }
 
@@ -257,6 +267,12 @@ public final class Outbox: Sendable {
             writer.remember(zip(ids, events))
             settle(group, ids, writer.volatileFrom == nil ? nil : writer.trouble)
             let now = clock().uptime
+            if let follower = queue.withLock({ $0.follower }) {
+                follower(
+                    zip(ids, events).filter { $0.1.onlyOver == nil }.map {
+                        Arrival(id: $0, event: $1.event)
+                    })
+            }
             let wake = queue.withLock { queue in
                 for (id, new) in zip(ids, events) {
                     queue.waiting.add(

@@ -264,6 +264,9 @@ struct Waiting: Sendable {
         return count
     }
 
+    /// The receivers are others from now on: what was refused is asked of them too.
+    mutating func forgetRefusals() { for index in refused.indices { refused[index].receivers = [] } }
+
     private mutating func leave(_ line: Int, _ id: Int64) {
         guard let index = lines[line].events[lines[line].first...].firstIndex(where: { $0.id == id }) else { return }
         lines[line].counts[Int(lines[line].events[index].urgency.rawValue)] -= 1

@@ -12,9 +12,14 @@ enum BoxTrouble: Sendable, Equatable {
     case started(afterCleanStop: Bool)
     /// Made by whoever noticed it: a state of its own, told when it changes.
     case made(NewEvent)
+    /// A step of a centre's move, or that it went wrong; and the test at its beginning.
+    case centreMove(failed: Bool, text: String)
+    case centreMoveTest(text: String)
 
     /// The point of reports on undeliverable events.
     static let parkedPoint = "larmnod.parked"
+    /// The point of a move's test.
+    static let moveTestPoint = "larmnod.move.test"
 
     /// The event, for the site's own account. `known` gives the last stored state of a point: a trouble that stands is
     /// not told again. Nil where there is nothing new to tell.
@@ -48,6 +53,9 @@ enum BoxTrouble: Sendable, Equatable {
             return lasting(point, Kinds.certificateExpiring, isActive, text)
         case .made(let new): return new.active == (known(new.event.point) ?? false) ? nil : new
         case .outbox(let notice): return outboxEvent(notice, lasting, make)
+        case .centreMove(let failed, let text):
+            return NewEvent(make("larmnod.move", failed ? Kinds.centreMoveFailed : Kinds.centreMove, true, text))
+        case .centreMoveTest(let text): return NewEvent(make(Self.moveTestPoint, Kinds.manualTest, true, text))
         case .started(let clean):
             return NewEvent(
                 clean

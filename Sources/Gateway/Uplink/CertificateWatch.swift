@@ -28,6 +28,7 @@ final class CertificateWatch: Sendable {
     }
 
     private struct State {
+        var paths: [(name: String, transport: SecureTransport?)]
         /// Milliseconds of uptime.
         var judged: Int64?
         /// By how much the wall clock was ahead of the uptime then.
@@ -35,20 +36,23 @@ final class CertificateWatch: Sendable {
         var presented: [Certificate?] = []
     }
 
-    private let paths: [(name: String, transport: SecureTransport?)]
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     /// Milliseconds.
     private static let day: Int64 = 86_400_000
     /// A wall clock that was set by more than this is a reason to judge again.
     private static let step: Int64 = 3_600_000
 
-    init(_ paths: [PathSettings]) { self.paths = paths.map { ($0.name, $0.tls) } }
+    init(_ paths: [PathSettings]) { state = Mutex(State(paths: paths.map { ($0.name, $0.tls) })) }
+
+    /// Other paths count from now on: a receiver has moved.
+    func watch(_ paths: [PathSettings]) { state.withLock { $0 = State(paths: paths.map { ($0.name, $0.tls) }) } }
 
     /// What there is to tell, which is nothing most of the time. What has been told is not new to the outbox, which
     /// keeps the state of every point.
     func troubles(at now: Moment) -> [BoxTrouble] {
         guard now.clock == .known else { return [] }
+        let paths = state.withLock { $0.paths }
         let presented = paths.map { $0.transport?.presented }
         let isDue = state.withLock { state in
             let offset = now.utc - now.uptime
@@ -57,7 +61,9 @@ final class CertificateWatch: Sendable {
             {
                 return false
             }
-            state = State(judged: now.uptime, offset: offset, presented: presented)
+            state.judged = now.uptime
+            state.offset = offset
+            state.presented = presented
             return true
         }
         guard isDue else { return [] }

@@ -329,6 +329,11 @@ struct Dispatcher: Sendable {
         paths.reduce(0) { $0 + $1.lanes.count { $0?.work == .event(id) } }
     }
 
+    /// The events that are on their way.
+    var inFlight: Set<Int64> {
+        Set(paths.flatMap(\.lanes).compactMap { if case .event(let id)? = $0?.work { id } else { nil } })
+    }
+
     /// The event is delivered: what else is on its way with it only tells how its path is.
     private mutating func settleCopies(of id: Int64) {
         for index in paths.indices {

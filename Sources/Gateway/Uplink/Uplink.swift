@@ -6,7 +6,7 @@ import NIOPosix
 /// The asynchronous half: carries out what the dispatcher decides, from the outbox to the receivers. Everything here
 /// runs on one event loop; it reads the outbox and never waits for the disk's syncs.
 final class Uplink {
-    private let outbox: Outbox
+    private let outbox: any EventSource
     private let settings: [PathSettings]
     private let clock: @Sendable () -> Moment
     private let loop: any EventLoop
@@ -61,9 +61,13 @@ final class Uplink {
         var saysWhen: Bool?
     }
     private var isStopped = false
+    /// A receiver said ACK to an event.
+    var onAcknowledged: (_ id: Int64, _ receiver: String) -> Void = { _, _ in }
+    /// Asked before an event that every receiver has refused is parked; where it may not be, it waits for others.
+    var mayPark: (_ id: Int64) -> Bool = { _ in true }
 
     init(
-        outbox: Outbox, paths: [PathSettings], on loop: any EventLoop, clock: @escaping @Sendable () -> Moment,
+        outbox: any EventSource, paths: [PathSettings], on loop: any EventLoop, clock: @escaping @Sendable () -> Moment,
         lifeSign: LifeSign, report: @escaping (BoxTrouble) -> Void,
         pathsChanged: @escaping ([PathState]) -> Void = { _ in }
     ) {
@@ -85,6 +89,9 @@ final class Uplink {
         figures = Array(repeating: Figures(), count: paths.count)
     }
 
+    /// Takes over from one that has stopped: what was said without its time is said so again.
+    func goOn(from other: Uplink) { tries.merge(other.tries) { $0.isUndated ? $0 : $1 } }
+
     /// Begins. From now on the outbox wakes it.
     func start() {
         let loop = loop
@@ -102,6 +109,7 @@ final class Uplink {
         isStopped = true
         timer?.cancel()
         outbox.onStored {}
+        for id in dispatcher.inFlight { outbox.release(id) }
         for connection in connections.joined() { connection.close() }
     }
 
@@ -230,6 +238,7 @@ final class Uplink {
     private func acknowledged(_ id: Int64, over path: Int) {
         let sentAt = lastAnswered?.sentAt.utc ?? clock().utc
         figures[path].acknowledged += 1
+        onAcknowledged(id, settings[path].receiver)
         outbox.acknowledge(
             id, sent: sentAt, path: settings[path].name, tries: tries.removeValue(forKey: id)?.count ?? 1)
     }
@@ -239,7 +248,7 @@ final class Uplink {
             id, by: settings[path].receiver, of: Set(settings.map(\.receiver)),
             isStillSent: dispatcher.carriers(of: id) > 0)
         logger.warning("\(settings[path].receiver) refuses event \(StoredEvent.sequence(of: id)): \(why)")
-        guard isRefusedByAll else { return }
+        guard isRefusedByAll, mayPark(id) else { return }
         let point = outbox.event(id)?.event.point ?? "?"
         outbox.park(id, reason: "refused by every receiver: \(why)", tries: tries.removeValue(forKey: id)?.count ?? 1)
         // A report of a refusal that is itself refused would go round for ever.

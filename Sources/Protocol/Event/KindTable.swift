@@ -17,6 +17,8 @@ enum KindTable {
         EventKind("burglary-trouble", "sektionsfel inbrott", "burglary zone trouble", "BT", "BJ", "380", .event, "380", .restore, .trouble, .zone),
         EventKind("burglary-verified", "verifierat inbrott", "verified burglary", "BV", "BR", "139", .event, "139", .restore, .intrusion, .zone),
         EventKind("carbon-monoxide", "kolmonoxidlarm", "carbon monoxide alarm", "GA", "GR", "162", .event, "162", .restore, .danger, .zone),
+        EventKind("centre-move", "flytt till ny larmcentral", "move to another centre", "YG", nil, "306", .event, nil, nil, .status, .none),
+        EventKind("centre-move-failed", "flytt till ny larmcentral misslyckad", "move to another centre failed", "RU", nil, "902", .event, nil, nil, .trouble, .none),
         EventKind("certificate-expiring", "certifikat löper ut", "certificate expiring or expired", "YX", "YZ", "616", .event, "616", .restore, .trouble, .none),
         EventKind("clock-unknown", "klockan okänd", "clock unknown", "YX", "YZ", "626", .event, "626", .restore, .trouble, .none),
         EventKind("cold", "låg temperatur", "low temperature", "ZA", "ZR", "159", .event, "159", .restore, .technical, .zone),
