@@ -6,6 +6,7 @@ import threading
 import time
 
 import rig
+import secure
 from rig import eventually, expect, limit, require
 
 KEY = "hex:00112233445566778899AABBCCDDEEFF"
@@ -152,6 +153,42 @@ def test_wrong_key(case):
     move.until("switched")
     move.call("with the right key")
     move.new.until_text("with the right key")
+
+
+def test_to_tls_and_back(case):
+    """a centre with TLS, by --from: the path stays ours, no step gives up its secrecy unsaid"""
+    move = Move(case, with_new=False)
+    files = secure.Certificates(case)
+    new = rig.Receiver(case, "secure", *files.listening())
+    settings = case.directory / "new.toml"
+    settings.write_text(f'[receiver.a]\naddress = "{new.address}"\ncertificate = "{files["server.pem"]}"\n')
+    result = move.ask("move", "a", "--from", settings)
+    require("a certificate without TLS", result.returncode == 1 and "is for transport" in result.stdout, result.stdout)
+    settings.write_text(settings.read_text() + 'transport = "tls"\n')
+    move.do("move", "a", "--from", settings, "--shadow", "0s", "--within", "10s")
+    move.until("switched")
+    move.call("over TLS")
+    expect("how it came", new.until_text("over TLS")["path"]["transport"], "tls")
+    move.gateway.kill()
+    move.gateway.start()
+    expect("after a kill", move.state()["phase"], "switched")
+    screen = move.do("keep")
+    require("what to put into the site file", 'transport = "tls"' in screen, screen)
+    # From there on to one without: the site file first, as it says.
+    move.gateway.stop()
+    text = move.gateway.file.read_text()
+    move.gateway.file.write_text(text.replace(f'[receiver.a]\naddress = "{move.old.address}"\n', settings.read_text()))
+    move.gateway.start()
+    expect("the move is done", move.state(), {})
+    result = move.ask("move", "a", "--to", move.old.address, "--transport", "tcp")
+    require("it would be sent in clear", result.returncode == 1 and "--unencrypted" in result.stdout, result.stdout)
+    result = move.ask("move", "a", "--to", move.old.address)
+    require("TLS is not given up unsaid", result.returncode == 1 and "TLS needs" in result.stdout, result.stdout)
+    screen = move.do("move", "a", "--to", move.old.address, "--transport", "tcp", "--unencrypted", "--shadow", "0s")
+    require("it says so", "IN CLEAR" in screen, screen)
+    move.until("switched")
+    move.call("in clear again")
+    move.old.until_text("in clear again")
 
 
 def test_refused(case):
