@@ -9,7 +9,9 @@ struct Larmnod: AsyncParsableCommand {
         abstract:
             "An alarm transmitter: hears a site's devices, keeps every event on disk, reports to the alarm centre.",
         version: Version.current,
-        subcommands: [Run.self, Check.self, Status.self, Events.self, Test.self, Discard.self, Receive.self])
+        subcommands: [
+            Run.self, Check.self, Status.self, Events.self, Availability.self, Test.self, Discard.self, Receive.self,
+        ])
 }
 
 /// Every kind of device there is. A new driver is one line here.

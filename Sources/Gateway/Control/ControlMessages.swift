@@ -1,22 +1,26 @@
 /// What the commands ask of the daemon, one JSON object on a line, and what it answers. Names and meanings are part of
 /// the product: `--json` prints the answers as they are. Times are milliseconds since 1970 UTC.
 public struct ControlRequest: Codable, Sendable {
-    public enum Command: String, Codable, Sendable { case status, events, testPoint, testPath, discard }
+    public enum Command: String, Codable, Sendable { case status, events, testPoint, testPath, discard, availability }
 
     public var command: Command
     /// `testPoint`: a point's full name; `testPath`: a path's name.
     public var name: String?
     /// `events`: only those that wait or are parked; go on as they come; how many at first.
     public var unsent: Bool?
+    /// `events`: only faults of paths and their ends.
+    public var faults: Bool?
     public var follow: Bool?
     public var limit: Int?
     /// `discard`: the event's number in the store, and why.
     public var event: Int64?
     public var why: String?
+    /// `availability`: only this month, "2026-11".
+    public var month: String?
 
     public init(
         _ command: Command, name: String? = nil, unsent: Bool? = nil, follow: Bool? = nil, limit: Int? = nil,
-        event: Int64? = nil, why: String? = nil
+        event: Int64? = nil, why: String? = nil, faults: Bool? = nil, month: String? = nil
     ) {
         self.command = command
         self.name = name
@@ -25,12 +29,17 @@ public struct ControlRequest: Codable, Sendable {
         self.limit = limit
         self.event = event
         self.why = why
+        self.faults = faults
+        self.month = month
     }
 }
 
 /// A refusal, in words for the person who asked.
 public struct ControlRefusal: Codable, Error, Sendable, CustomStringConvertible {
     public var refused: String
+    /// No daemon was there to refuse it. Not part of an answer.
+    public var nobodyIsThere = false
+    private enum CodingKeys: CodingKey { case refused }
     public init(_ refused: String) { self.refused = refused }
     public var description: String { refused }
 }
@@ -74,6 +83,12 @@ public struct SiteStatus: Codable, Sendable {
         public var zone: Int
     }
 
+    public struct Supervision: Codable, Sendable {
+        /// "DP4", or "own numbers".
+        public var name: String
+        public var remark: String
+    }
+
     public var site: String
     public var account: String
     public var version: String
@@ -90,6 +105,10 @@ public struct SiteStatus: Codable, Sendable {
     public var paths: [Path]
     public var devices: [Device]
     public var points: [Point]
+    /// The supervision class that paths are watched by, and what must be said of it; nil where none is set.
+    public var supervision: Supervision?
+    /// How available the paths have been this month; nil where the time is not known.
+    public var availability: [AvailabilityMonth]?
 }
 
 public struct EventLife: Codable, Sendable {
