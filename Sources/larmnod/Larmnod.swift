@@ -10,7 +10,7 @@ struct Larmnod: AsyncParsableCommand {
             "An alarm transmitter: hears a site's devices, keeps every event on disk, reports to the alarm centre.",
         version: Version.current,
         subcommands: [
-            Run.self, Check.self, Status.self, Events.self, Test.self, TestMode.self, Discard.self,
+            Run.self, Check.self, Status.self, Events.self, Availability.self, Test.self, TestMode.self, Discard.self,
             ReceiverCommand.self, Receive.self,
         ])
 }

@@ -21,6 +21,7 @@ final class Uplink {
     /// between.
     private let pathsChanged: ([PathState]) -> Void
     private var toldPaths: [PathState] = []
+    private var observedAt: Int64 = 0
     /// What was answered last, for the mark of its event.
     private var lastAnswered: Sending?
     private var timer: Scheduled<Void>?
@@ -136,21 +137,33 @@ final class Uplink {
             if actions.isEmpty { break }
             for action in actions { carryOut(action) }
         }
-        tellPaths()
+        let isNews = tellPaths()
         restLanes(now)
+        if isNews || now - observedAt >= Self.observation {
+            observedAt = now
+            outbox.observe(
+                dispatcher.paths.map {
+                    Availability.Fact(name: $0.rules.name, isDown: $0.isDown, lastGood: $0.lastGood)
+                }, at: moment)
+        }
         schedule(now)
     }
 
-    private func tellPaths() {
+    /// How often the paths' availability is noted while nothing changes, in milliseconds.
+    private static let observation: Int64 = 1000
+
+    /// - Returns: whether there was something to tell.
+    private func tellPaths() -> Bool {
         let states = dispatcher.paths.map {
             PathState(
                 name: $0.rules.name, works: $0.health == .working && !$0.givesFalseHopes, isDown: $0.isDown,
                 lastGood: $0.lastGood)
         }
         let isNews = !states.elementsEqual(toldPaths) { $0.works == $1.works && $0.isDown == $1.isDown }
-        guard isNews else { return }
+        guard isNews else { return false }
         toldPaths = states
         pathsChanged(states)
+        return true
     }
 
     /// A connection that was opened for catching up is not kept for ever.
