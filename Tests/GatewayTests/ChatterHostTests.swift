@@ -26,7 +26,7 @@ struct ChatterHostTests {
     private func run(
         _ outbox: Outbox, within: Duration = .seconds(1), until isThere: ([String]) -> Bool = { _ in false },
         meanwhile: ([String]) throws -> Void = { _ in },
-        _ body: @escaping @Sendable (any Host) throws -> Void
+        driver body: @escaping @Sendable (any Host) throws -> Void
     ) throws -> [String] {
         let clock = SystemClock(isTrusted: true)
         let stopping = Interrupt()
@@ -64,11 +64,13 @@ struct ChatterHostTests {
     @Test("The driver waits for something else; the last state and the count come when they are due, in one commit")
     func settlesWhileWaiting() throws {
         let outbox = try outbox()
-        let all = try run(outbox, until: { $0.count >= 8 }) { host in
-            for number in 0..<12 { try host.report(Signal(point: "door", .active(number % 2 == 0))) }
-            host.answers()
-            _ = host.wait(until: .now + .seconds(600))
-        }
+        let all = try run(
+            outbox, until: { $0.count >= 8 },
+            driver: { host in
+                for number in 0..<12 { try host.report(Signal(point: "door", .active(number % 2 == 0))) }
+                host.answers()
+                _ = host.wait(until: .now + .seconds(600))
+            })
         #expect(all == Self.first + ["BR Dörr", "UJ Dörr no change for 1s, at rest; 8 changes counted"])
         #expect(outbox.lastStates()["scripted.d.door"] == false)
         #expect(outbox.lastStates()["scripted.d.door.chatter"] == false)
@@ -103,47 +105,53 @@ struct ChatterHostTests {
                         outbox.acknowledge(event.id, sent: 1, path: "x", tries: 1)
                     }
                 }
-            }
-        ) { host in
-            for number in 0..<12 { try host.report(Signal(point: "door", .active(number % 2 == 0))) }
-            host.answers()
-            _ = host.wait(until: .now + .seconds(600))
-        }
+            },
+            driver: { host in
+                for number in 0..<12 { try host.report(Signal(point: "door", .active(number % 2 == 0))) }
+                host.answers()
+                _ = host.wait(until: .now + .seconds(600))
+            })
         #expect(all.suffix(2) == ["BR Dörr", "UJ Dörr no change for 2s, at rest; 8 changes counted"])
     }
 
     @Test("Cut off while a point chatters: after the start its state is compared with the last told, and the end comes")
     func restart() throws {
         let outbox = try outbox()
-        var all = try run(outbox, within: .seconds(1), until: { $0.count >= 6 }) { host in
-            for number in 0..<6 { try host.report(Signal(point: "door", .active(number % 2 == 0))) }
-            // It is gone before anything is due.
-        }
+        var all = try run(
+            outbox, within: .seconds(1), until: { $0.count >= 6 },
+            driver: { host in
+                for number in 0..<6 { try host.report(Signal(point: "door", .active(number % 2 == 0))) }
+                // It is gone before anything is due.
+            })
         all.removeAll { $0.contains("lost") }
         #expect(all == Self.first)
-        let after = try run(outbox, until: { $0.last?.contains("no change") ?? false }) { host in
-            host.answers()
-            try host.report(Signal(point: "door", .active(false)))
-            _ = host.wait(until: .now + .seconds(600))
-        }
+        let after = try run(
+            outbox, until: { $0.last?.contains("no change") ?? false },
+            driver: { host in
+                host.answers()
+                try host.report(Signal(point: "door", .active(false)))
+                _ = host.wait(until: .now + .seconds(600))
+            })
         #expect(
             after.suffix(2) == [
                 "BR Dörr (changed while not watched)",
                 "UJ Dörr no change for 1s, at rest; 1 change counted since larmnod started",
             ])
-        let still = try run(outbox, until: { _ in true }) { host in _ = host.wait(until: .now + .seconds(1)) }
+        let still = try run(outbox, until: { _ in true }, driver: { host in _ = host.wait(until: .now + .seconds(1)) })
         #expect(still == after)
     }
 
     @Test("The same call again and again is acknowledged to the panel, told a few times, and counted")
     func calls() throws {
         let outbox = try outbox()
-        let all = try run(outbox, until: { $0.last?.contains("no change") ?? false }) { host in
-            host.answers()
-            for _ in 0..<30 { try host.report(Signal(point: "door", .call, text: "Brand rum 7")) }
-            try host.report(Signal(point: "door", .call, text: "Brand rum 8"))
-            _ = host.wait(until: .now + .seconds(600))
-        }
+        let all = try run(
+            outbox, until: { $0.last?.contains("no change") ?? false },
+            driver: { host in
+                host.answers()
+                for _ in 0..<30 { try host.report(Signal(point: "door", .call, text: "Brand rum 7")) }
+                try host.report(Signal(point: "door", .call, text: "Brand rum 8"))
+                _ = host.wait(until: .now + .seconds(600))
+            })
         let repeats = Array(repeating: "BA Brand rum 7", count: 4)
         #expect(
             all == repeats + [
@@ -155,14 +163,16 @@ struct ChatterHostTests {
     @Test("A contact and its fault, that come and go in one report each, keep their order and lose nothing")
     func severalInOneReport() throws {
         let outbox = try outbox()
-        let all = try run(outbox, until: { $0.filter { $0.contains("no change") }.count == 1 }) { host in
-            host.answers()
-            try host.report(Signal(point: "door", .active(false)))
-            let pulse = (0..<20).map { Signal(point: "door", .active($0 % 2 == 0)) }
-            try host.report(pulse + [Signal(point: "door", .fault("cut"))])
-            try host.report([Signal(point: "door", .healthy)] + pulse + [Signal(point: "door", .active(true))])
-            _ = host.wait(until: .now + .seconds(600))
-        }
+        let all = try run(
+            outbox, until: { $0.filter { $0.contains("no change") }.count == 1 },
+            driver: { host in
+                host.answers()
+                try host.report(Signal(point: "door", .active(false)))
+                let pulse = (0..<20).map { Signal(point: "door", .active($0 % 2 == 0)) }
+                try host.report(pulse + [Signal(point: "door", .fault("cut"))])
+                try host.report([Signal(point: "door", .healthy)] + pulse + [Signal(point: "door", .active(true))])
+                _ = host.wait(until: .now + .seconds(600))
+            })
         #expect(
             all == Self.first + ["UT Dörr: cut", "UJ Dörr: answers again"] + [
                 "UJ Dörr no change for 1s, active; 37 changes counted"

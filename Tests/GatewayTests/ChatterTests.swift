@@ -138,7 +138,8 @@ struct ChatterTests {
         #expect(bench.told.count == 4 && !bench.told.contains("!"))
     }
 
-    @Test("The count is told four times an hour while it goes on, and nothing else: a day is bounded", arguments: [1, 7])
+    @Test(
+        "The count is told four times an hour while it goes on, and nothing else: a day is bounded", arguments: [1, 7])
     func bounded(every seconds: Int64) {
         var bench = Bench()
         for _ in 0..<(86_400 / seconds / 2) { bench.changes("10", every: seconds) }
@@ -163,7 +164,8 @@ struct ChatterTests {
         #expect(bench.told.last == ".7 active")
     }
 
-    @Test("Of fire and danger the first alarm after a rest of seconds goes at once", arguments: [Urgency.fire, .danger])
+    @Test(
+        "Of fire and danger the first alarm after a rest of seconds goes at once", arguments: [Urgency.fire, .danger])
     func afterRest(urgency: Urgency) {
         var bench = Bench(urgency)
         bench.changes("1010101010")

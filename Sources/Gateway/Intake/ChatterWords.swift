@@ -23,7 +23,8 @@ extension Normaliser {
             return chatter(of: point, active: nil, "chatters still: \(changes) changes so far", now)
         case .ended(let point, let limit, let changes, let active, let sinceStart):
             let state = active.map { $0 ? ", active" : ", at rest" } ?? ""
-            let count = "\(changes) change\(changes == 1 ? "" : "s") counted\(sinceStart ? " since larmnod started" : "")"
+            let count =
+                "\(changes) change\(changes == 1 ? "" : "s") counted\(sinceStart ? " since larmnod started" : "")"
             return chatter(
                 of: point, active: false, "no change for \(limit.within.described)\(state); \(count)", now)
         }

@@ -66,7 +66,9 @@ extension Store {
     func epochs() -> [Int64: Int64] {
         var epochs: [Int64: Int64] = [:]
         try? database.run("SELECT name, value FROM number WHERE name LIKE 'epoch %'") { row in
-            if let boot = Int64(row.text(0).dropFirst(Self.epochName.count)) { epochs[boot] = Self.time(row.integer(1)) }
+            if let boot = Int64(row.text(0).dropFirst(Self.epochName.count)) {
+                epochs[boot] = Self.time(row.integer(1))
+            }
             return true
         }
         return epochs
