@@ -314,7 +314,8 @@ struct ChatterTests {
             text: String(repeating: "Rökdetektor ", count: 10))
         let normaliser = Normaliser(
             Device(
-                name: "gpio.c", driver: Idle(), points: [point], account: "4711", partition: 0, waitForReceiver: nil))
+                name: "gpio.c", driver: Unheard(), points: [point], account: "4711", partition: 0, waitForReceiver: nil)
+        )
         let limit = ChatterLimit()
         let began = normaliser.event(of: .began(point: "gpio.c.smoke", limit, saysWords: false), now: now)
         #expect(began.event.point == "gpio.c.smoke.chatter" && began.active == true)
@@ -336,8 +337,8 @@ struct ChatterTests {
     }
 }
 
-private struct Idle: Driver {
-    static let name = "idle"
+private struct Unheard: Driver {
+    static let name = "unheard"
     init() {}
     init(_ settings: Settings) throws {}
     func run(_ host: any Host) throws {}

@@ -47,7 +47,8 @@ extension Outbox {
             queue.waiting.setAside(id)
             queue.rereadAt = now + Self.rereadInterval
             guard queue.readTrouble == nil else { return }
-            queue.readTrouble = "event \(StoredEvent.sequence(of: id)) cannot be read from the disk: \(error.description)"
+            queue.readTrouble =
+                "event \(StoredEvent.sequence(of: id)) cannot be read from the disk: \(error.description)"
             queue.notices.append(.cannotRead(queue.readTrouble ?? ""))
         }
     }
