@@ -131,7 +131,7 @@ private struct World {
             guard !refusals.isEmpty, waiting.isPinned(id) || refusals.isSuperset(of: receivers) else { return }
             parked.insert(id)
             waiting.remove(id)
-        case .abandon, .pathDown, .pathUp, .clockRejected: break
+        case .abandon, .pathDown, .pathUp, .clockRejected, .clockAccepted: break
         }
     }
 

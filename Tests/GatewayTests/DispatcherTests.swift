@@ -198,6 +198,16 @@ struct DispatcherTests {
         }
         let last = bench.answer(.wrongClock(offset: 7000), on: 0)
         #expect(last == [.clockRejected(0), .abandon(path: 0), .release(1)])
+        // A link test that is answered is no proof that the time of events is taken; an event is.
+        bench.now += 500
+        bench.waiting = []
+        _ = bench.decide()
+        #expect(bench.work(0) == .poll && !bench.answer(.acknowledged, on: 0).contains(.clockAccepted(0)))
+        bench.waiting = [1]
+        bench.now += Dispatcher.hesitation
+        _ = bench.decide()
+        #expect(bench.work(0) == .event(1))
+        #expect(bench.answer(.acknowledged, on: 0).contains(.clockAccepted(0)))
         #expect(bench.dispatcher.paths[1].clockOffset == 0)
     }
 

@@ -129,6 +129,7 @@ struct OutboxDamageTests {
         let id = try #require(try outbox.append([NewEvent(event)]).first)
         #expect(outbox.event(id)?.event.occurred == event.occurred)
         now.value.withLock { $0 = Moment(utc: 1_795_000_100_000, uptime: 160_000, clock: .known) }
+        outbox.keepHouse()
         let moment = Moment(utc: 1_795_000_000_000, uptime: 60_000, clock: .corrected)
         #expect(outbox.event(id)?.event.occurred == moment)
         // It stays the same however the clock is steered from now on, so that a repeat is known for one.

@@ -54,7 +54,8 @@ struct DeviceReader {
     private mutating func device(_ name: String, _ table: Settings, _ driver: any Driver.Type) -> Device? {
         let account = table.account() ?? siteAccount
         let partition = table.integer("partition", in: 0...99, default: 0)
-        let points = table.named("point").map { point($0.name, $0.table, device: name, account, partition) }
+        let chatter = table.chatter(default: ChatterLimit())
+        let points = table.named("point").map { point($0.name, $0.table, device: name, account, partition, chatter) }
         let wait =
             table.has("wait-for-receiver")
             ? table.duration("wait-for-receiver", in: .seconds(1)...(.seconds(120)), default: .seconds(10)) : nil
@@ -66,11 +67,12 @@ struct DeviceReader {
         }
         return Device(
             name: name, driver: built, points: points, account: account, partition: partition, waitForReceiver: wait,
-            outputs: outputs.read(table, of: name, waitsForReceiver: wait != nil))
+            outputs: outputs.read(table, of: name, waitsForReceiver: wait != nil),
+            chatter: chatter)
     }
 
     private func point(
-        _ name: String, _ table: Settings, device: String, _ account: String, _ partition: Int
+        _ name: String, _ table: Settings, device: String, _ account: String, _ partition: Int, _ chatter: ChatterLimit
     ) -> Point {
         _ = table.has("terminal")
         let kind = kind(of: table)
@@ -81,7 +83,8 @@ struct DeviceReader {
             partition: table.integer("partition", in: 0...99, default: partition),
             zone: table.integer("zone", in: 0...999, default: 0),
             text: table.has("text") ? table.string("text", expected: "the operator's text in quotes", limit: 128) : "",
-            receivedWithin: OutputReader.receivedWithin(table, kind))
+            receivedWithin: OutputReader.receivedWithin(table, kind),
+            chatter: table.chatter(default: chatter))
     }
 
     /// What a point's `kind` says. Any kind stands in for one that is wrong: the configuration is refused then.

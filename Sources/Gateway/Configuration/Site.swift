@@ -105,6 +105,8 @@ public struct Device: Sendable {
     /// Report returns only when the receiver has acknowledged, or this time has passed; nil: when it is on disk.
     public var waitForReceiver: Duration?
     public var outputs: [Output] = []
+    /// Where its points, and what it says under other names, count as chattering.
+    public var chatter = ChatterLimit()
 }
 
 /// One configured input with a stable name.
@@ -120,4 +122,5 @@ public struct Point: Sendable, Hashable {
     /// Within how long a receiver must have acknowledged what it tells (EN 54-21: 100 s for type 1, 240 s for type 2);
     /// nil: nobody watches that.
     public var receivedWithin: Duration? = nil
+    public var chatter = ChatterLimit()
 }

@@ -15,7 +15,7 @@ extension ControlServer {
                 site: site.name, account: site.account, version: Version.current,
                 running: (now.uptime - started.uptime) / 1000, now: now.utc, clockIsKnown: now.clock == .known,
                 waiting: summary.waiting, mostUrgent: summary.mostUrgent.map { "\($0)" },
-                oldestWaits: oldest.map { max(0, now.utc - $0.stored) / 1000 }, parked: summary.parked,
+                oldestWaits: oldest.map { intake.outbox.age(of: $0, at: now) / 1000 }, parked: summary.parked,
                 storeTrouble: summary.trouble, paths: paths, devices: devices.map(describe),
                 points: site.points.map(describe), move: try centre(ControlRequest(.receiver), "").move,
                 supervision: site.supervision.map { .init(name: $0.title, remark: $0.remark) },
@@ -42,7 +42,8 @@ extension ControlServer {
             }
         }
         return SiteStatus.Point(
-            name: point.name, text: point.text, kind: point.kind.name, state: state, zone: point.zone)
+            name: point.name, text: point.text, kind: point.kind.name, state: state, zone: point.zone,
+            chatters: intake.state(of: point.name + Chatter.suffix) ?? false)
     }
 
     func events(_ request: ControlRequest, _ client: ControlClient) {

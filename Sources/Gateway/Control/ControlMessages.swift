@@ -95,6 +95,8 @@ public struct SiteStatus: Codable, Sendable {
         /// "active", "fault", "at rest", or "never active".
         public var state: String
         public var zone: Int
+        /// It changes too often: its changes are counted, its end is held back.
+        public var chatters: Bool?
     }
 
     public struct Supervision: Codable, Sendable {

@@ -142,11 +142,12 @@ public enum StatusScreen {
 
     private static func point(_ point: SiteStatus.Point) -> Row? {
         let text = point.text.isEmpty ? "" : " \(point.text)"
-        let how = "\(point.kind), zone \(point.zone)\(text)"
+        let chatters = point.chatters ?? false
+        let how = "\(chatters ? "chatters; " : "")\(point.kind), zone \(point.zone)\(text)"
         switch point.state {
         case "active": return Row(rank: .alarm, what: point.name, how: how)
         case "fault": return Row(rank: .fault, what: point.name, how: "cannot be read; \(how)")
-        default: return nil
+        default: return chatters ? Row(rank: .warning, what: point.name, how: how) : nil
         }
     }
 
@@ -167,8 +168,9 @@ public enum StatusScreen {
         }
     }
 
-    /// "2026-11-23 12:00:05" UTC.
+    /// "2026-11-23 12:00:05" UTC; any number of milliseconds, held within the years 1 to 9999.
     public static func utc(_ milliseconds: Int64, withMilliseconds: Bool = false) -> String {
+        let milliseconds = min(max(milliseconds, -62_135_596_800_000), 253_402_300_799_999)
         let seconds = milliseconds >= 0 ? milliseconds / 1000 : (milliseconds - 999) / 1000
         var days = seconds / 86400
         var rest = seconds % 86400
@@ -186,9 +188,10 @@ public enum StatusScreen {
         let day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
         let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
         let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        let years = String(repeating: "0", count: max(0, 4 - "\(year)".count)) + "\(year)"
         func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
         let fraction = milliseconds - seconds * 1000
         let tail = withMilliseconds ? "." + String(String(1000 + fraction).dropFirst()) : ""
-        return "\(year)-\(two(month))-\(two(day)) \(two(rest / 3600)):\(two(rest / 60 % 60)):\(two(rest % 60))\(tail)"
+        return "\(years)-\(two(month))-\(two(day)) \(two(rest / 3600)):\(two(rest / 60 % 60)):\(two(rest % 60))\(tail)"
     }
 }

@@ -9,16 +9,19 @@ import Synchronization
 /// and tells its trouble and restore, once, for all kinds of device.
 final class DeviceHost: Host {
     let device: Device
-    private let normaliser: Normaliser
-    private let intake: Intake
+    let normaliser: Normaliser
+    let intake: Intake
     private let logger: Logger
     private let stopping: Interrupt
     private let outputs: DeviceOutputs?
-    private let state = Mutex(State())
+    let state: Mutex<State>
     /// Uptime in milliseconds when the driver last showed itself: the watchdog's evidence.
     private let lastSign: Atomic<Int64>
 
     struct State {
+        var chatter: Chatter
+        /// What is due of chatter could not be stored: not before this uptime, in milliseconds.
+        var chatterNotBefore: Int64 = 0
         /// Points heard of since the device was (re)opened.
         var heard: Set<String> = []
         var answersSince: ContinuousClock.Instant?
@@ -42,6 +45,9 @@ final class DeviceHost: Host {
         self.intake = intake
         self.stopping = stopping
         normaliser = Normaliser(device)
+        var chatter = Chatter(device)
+        for point in Self.chattering(device, intake) { chatter.resume(point, now: intake.clock().uptime) }
+        state = Mutex(State(chatter: chatter))
         var logger = Logger(label: device.name)
         logger.logLevel = .info
         self.logger = logger
@@ -57,7 +63,7 @@ final class DeviceHost: Host {
         let heard = state.withLock { $0.heard }
         let ids: [Int64]
         do {
-            ids = try intake.take { known in
+            ids = try take { known in
                 normaliser.events(signals, heard: heard, now: now, known: known)
             }
         } catch { throw ReportError(error.description) }
@@ -113,7 +119,8 @@ final class DeviceHost: Host {
             if stopping.isSet { return .stop }
             settleDebts()
             if outputs?.haveChanged() ?? false { return .output }
-            let longest = outputs == nil ? Self.longestWait : DeviceOutputs.longestWait
+            let unasked = outputs == nil ? Self.longestWait : DeviceOutputs.longestWait
+            let longest = min(settleChatter() ?? unasked, unasked)
             let left = deadline.map { min(max(.zero, ContinuousClock.now.duration(to: $0)), longest) } ?? longest
             // Rounded up: a wait that ends a hair early would make a driver spin.
             let timeout = Int32((left + .microseconds(999)).milliseconds)
@@ -177,8 +184,8 @@ final class DeviceHost: Host {
     /// Stores the device's trouble or its end; what cannot be stored now is owed.
     private func tell(lost: Bool, _ why: String) {
         do {
-            _ = try intake.take { known in
-                guard known(device.name + ".fault") ?? false != lost else { return [] }
+            _ = try take { known in
+                guard known(troublePoint) ?? false != lost else { return [] }
                 return [normaliser.deviceTrouble(active: lost, text: why, now: now)]
             }
             state.withLock { state in

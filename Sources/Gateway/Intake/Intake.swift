@@ -38,6 +38,9 @@ final class Intake: Sendable {
         return ids
     }
 
+    /// The last stored state of every point that has one.
+    func lastStates() -> [String: Bool] { states.withLock { $0 } }
+
     /// The present state of a point, as last stored.
     func state(of point: String) -> Bool? { states.withLock { $0[point] } }
 }

@@ -7,7 +7,7 @@ struct Normaliser: Sendable {
     var partition: Int
     /// The device's full name: "gpio.cabinet".
     var device: String
-    private let points: [String: Point]
+    let points: [String: Point]
     private let outputs: Set<String>
 
     init(_ device: Device) {
@@ -129,6 +129,7 @@ enum Kinds {
     static let unclassified = kind("unclassified")
     static let deviceLost = kind("device-lost")
     static let pointFault = kind("point-fault")
+    static let pointChattering = kind("point-chattering")
     static let pathDown = kind("path-down")
     static let eventParked = kind("event-parked")
     static let queueFilling = kind("queue-filling")
@@ -164,6 +165,7 @@ enum Kinds {
         "output-fault",
         "centre-move",
         "centre-move-failed",
+        "point-chattering",
     ]
 
     /// The table is ours and a test reads every name above, so the fallback is never met; it is an alarm all the same.

@@ -15,9 +15,14 @@ public final class SystemClock: Sendable {
 
     public func now() -> Moment {
         let uptime = Self.milliseconds(CLOCK_BOOTTIME)
+        let utc = Self.milliseconds(CLOCK_REALTIME)
         return Moment(
-            utc: Self.milliseconds(CLOCK_REALTIME), uptime: uptime, clock: isKnown(uptime) ? .known : .unknown)
+            utc: utc, uptime: uptime, clock: Self.isPossible(utc) && isKnown(uptime) ? .known : .unknown)
     }
+
+    /// A clock that says a year before this program, or one that no frame can say, is not set: a board with a battery
+    /// that is empty starts at 1970 or 2000.
+    static func isPossible(_ utc: Int64) -> Bool { (1_704_067_200_000..<253_402_300_800_000).contains(utc) }
 
     private func isKnown(_ uptime: Int64) -> Bool {
         if isTrusted { return true }

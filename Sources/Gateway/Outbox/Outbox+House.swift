@@ -58,6 +58,7 @@ extension Outbox {
         rereadUnreadable()
         writer.withLock { writer in
             returnToDisk(&writer)
+            keepEpoch(&writer)
             let metDamage = queue.withLock { queue in
                 defer { queue.metDamage = false }
                 return queue.metDamage
@@ -87,10 +88,10 @@ extension Outbox {
 
     /// A few marks are left for the next event to take along, which saves a sync; lost in a crash, they cost repeats.
     private var marksAreDue: Bool {
-        let now = clock().utc
+        let now = clock().uptime
         return queue.withLock { queue in
-            guard let oldest = queue.marks.first else { return false }
-            return queue.marks.count >= Self.fewMarks || abs(now - oldest.ended) >= Self.markAge
+            guard !queue.marks.isEmpty else { return false }
+            return queue.marks.count >= Self.fewMarks || now - queue.marksSince >= Self.markAge
         }
     }
 

@@ -12,10 +12,8 @@ extension Outbox {
     /// - Returns: nil when there is no such event.
     /// - Throws: when it cannot be read now. Damage is seen to by the next `keepHouse`.
     func read(_ id: Int64) throws(DatabaseError) -> StoredEvent? {
-        let now = clock()
-        let (found, epoch) = reader.withLock { readers -> (StoredEvent?, Int64?) in
-            if readers.epoch == nil, now.clock == .known { readers.epoch = now.utc - now.uptime }
-            if let known = readers.ahead.removeValue(forKey: id) { return (known, readers.epoch) }
+        let (found, epochs) = reader.withLock { readers -> (StoredEvent?, [Int64: Int64]) in
+            if let known = readers.ahead.removeValue(forKey: id) { return (known, readers.epochs) }
             // Where the others cannot be read, this one may be, by itself.
             let some =
                 (try? Self.read(
@@ -23,7 +21,7 @@ extension Outbox {
                     [.integer(id), .integer(Self.readAhead)])) ?? []
             readers.ahead = Dictionary(
                 some.filter { $0.state == .waiting }.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-            return (readers.ahead.removeValue(forKey: id), readers.epoch)
+            return (readers.ahead.removeValue(forKey: id), readers.epochs)
         }
         // What is not on the disk, or no longer waits, is looked for with all that is known.
         guard let found else {
@@ -32,11 +30,11 @@ extension Outbox {
                 queue.withLock { $0.unreadable[id] = nil }
                 return found
             } catch {
-                noteUnreadable(id, error, at: now.uptime)
+                noteUnreadable(id, error, at: clock().uptime)
                 throw error
             }
         }
-        return found.dated(from: epoch, in: boot, at: now)
+        return found.dated(by: epochs)
     }
 
     /// So often in a row, half a second apart, an event that is to be sent may not be readable before others go past it.
@@ -49,7 +47,8 @@ extension Outbox {
             queue.waiting.setAside(id)
             queue.rereadAt = now + Self.rereadInterval
             guard queue.readTrouble == nil else { return }
-            queue.readTrouble = "event \(StoredEvent.sequence(of: id)) cannot be read from the disk: \(error.description)"
+            queue.readTrouble =
+                "event \(StoredEvent.sequence(of: id)) cannot be read from the disk: \(error.description)"
             queue.notices.append(.cannotRead(queue.readTrouble ?? ""))
         }
     }
@@ -132,10 +131,8 @@ extension Outbox {
         let pending = queue.withLock { queue in
             Dictionary(queue.marks.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
         }
-        let now = clock()
-        let (found, epoch) = try reader.withLock {
-            (readers: inout Readers) throws(DatabaseError) -> ([StoredEvent], Int64?) in
-            if readers.epoch == nil, now.clock == .known { readers.epoch = now.utc - now.uptime }
+        let (found, epochs) = try reader.withLock {
+            (readers: inout Readers) throws(DatabaseError) -> ([StoredEvent], [Int64: Int64]) in
             var events: [StoredEvent] = []
             var refusal: DatabaseError?
             do throws(DatabaseError) { events = try Self.read(directory.file, &readers.disk, condition, values) } catch
@@ -150,11 +147,11 @@ extension Outbox {
             }
             // What lies in memory is read however badly the disk is.
             if let refusal, events.isEmpty { throw refusal }
-            return (events, readers.epoch)
+            return (events, readers.epochs)
         }
         return found.map { event in
             let event = pending[event.id].map { event.with($0) } ?? event
-            return event.dated(from: epoch, in: boot, at: now)
+            return event.dated(by: epochs)
         }.sorted { $0.id < $1.id }
     }
 
@@ -201,17 +198,5 @@ extension StoredEvent {
         event.ended = mark.ended
         event.reason = mark.reason
         return event
-    }
-
-    /// With the time worked out by the uptime, where the clock was not known when it happened and has been since, in the
-    /// same boot (promise 11).
-    fileprivate func dated(from epoch: Int64?, in boot: Int64, at now: Moment) -> StoredEvent {
-        guard let epoch, self.boot == boot, event.occurred.clock == .unknown,
-            (0...max(0, now.uptime)).contains(event.occurred.uptime)
-        else { return self }
-        var dated = self
-        dated.event.occurred = Moment(
-            utc: epoch + event.occurred.uptime, uptime: event.occurred.uptime, clock: .corrected)
-        return dated
     }
 }

@@ -82,7 +82,9 @@ extension Outbox {
     }
 
     private func end(_ mark: Mark) {
+        let now = clock().uptime
         let tell = queue.withLock { queue in
+            if queue.marks.isEmpty { queue.marksSince = now }
             queue.waiting.remove(mark.id)
             queue.marks.append(mark)
             noteFilling(&queue)

@@ -63,6 +63,7 @@ extension Outbox {
         forgetMarks(marks.count, whose: { $0 < from })
         reader.withLock { $0.disk = nil }
         writer.store = store
+        writer.keepsEpoch = false
         writer.volatileFrom = nil
         writer.trouble = nil
         writer.rows = nil
@@ -82,6 +83,7 @@ extension Outbox {
         do {
             let opened = try Salvage.setAsideAndKeep(directory, boot: boot, now: clock().utc, lastKnownID: lastID)
             writer.store = opened.store
+            writer.keepsEpoch = false
             var kept = Set(opened.waiting.map(\.id))
             let waiting = queue.withLock { Set($0.waiting.all) }
             for (id, new) in writer.newest where waiting.contains(id) && !kept.contains(id) {

@@ -41,6 +41,8 @@ public final class Outbox: Sendable {
         var trouble: OutboxError?
         /// The first identifier that lies in memory; nil while the disk works.
         var volatileFrom: Int64?
+        /// This boot's epoch is in the store, or need not be yet.
+        var keepsEpoch = false
         /// When the disk was last tried, in milliseconds of uptime.
         var triedDisk: Int64 = 0
 
@@ -66,8 +68,8 @@ public final class Outbox: Sendable {
         var emergency: Database?
         /// Events read before they are asked for. What waits does not change; what no longer waits is not asked for.
         var ahead: [Int64: StoredEvent] = [:]
-        /// The wall clock's distance from the uptime in this boot, in milliseconds, once the clock was known.
-        var epoch: Int64?
+        /// When each boot began, by the wall clock in milliseconds, of those whose clock was known.
+        var epochs: [Int64: Int64] = [:]
     }
 
     struct Queue {
@@ -75,6 +77,8 @@ public final class Outbox: Sendable {
         /// Since when each waits, roughly.
         var ages = Ages()
         var marks: [Mark] = []
+        /// Since when marks wait to be written, in milliseconds of uptime.
+        var marksSince: Int64 = 0
         var waiters: [Waiter] = []
         var onStored: (@Sendable () -> Void)?
         var onEnded: (@Sendable (Int64, StoredEvent.State) -> Void)?
@@ -173,7 +177,7 @@ public final class Outbox: Sendable {
         if let trouble { first.notices.append(.cannotWrite(trouble.description)) }
         first.trouble = trouble?.description
         queue = Mutex(first)
-        reader = Mutex(Readers())
+        reader = Mutex(Readers(epochs: opened.store.epochs()))
         let months = Availability((try? Store.availability(in: opened.store.database)) ?? [:])
         book = Mutex(AvailabilityBook(months: months, writtenAt: clock().uptime))
         var writer = Writer(store: opened.store)

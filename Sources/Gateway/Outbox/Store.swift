@@ -117,7 +117,7 @@ final class Store {
         UInt8(exactly: number).flatMap(Urgency.init(rawValue:)) ?? .fire
     }
     /// Milliseconds that can be added and subtracted without a thought.
-    private static func time(_ number: Int64) -> Int64 { min(max(number, -1 << 53), 1 << 53) }
+    static func time(_ number: Int64) -> Int64 { min(max(number, -1 << 53), 1 << 53) }
 
     /// Takes over what another store, still open, knew of the points.
     func adoptStates(of other: Store) { states.merge(other.states) { $0.id > $1.id ? $0 : $1 } }

@@ -3,7 +3,8 @@ import AlarmProtocol
 /// What the box has to say of itself; made into an event like any device's signal (promise 5).
 enum BoxTrouble: Sendable, Equatable {
     case path(String, isDown: Bool, text: String)
-    case clockRejected(path: String)
+    /// The receiver goes on rejecting our time, or takes it (again).
+    case clockRejected(path: String, isRejected: Bool)
     case parked(sequence: Int, point: String, why: String)
     case clock(isKnown: Bool)
     /// A certificate of a path expires within 30 days, or has expired.
@@ -37,9 +38,10 @@ enum BoxTrouble: Sendable, Equatable {
         switch self {
         case .path(let name, let isDown, let text):
             return lasting("path.\(name)", Kinds.pathDown, isDown, "path \(name): \(text)")
-        case .clockRejected(let path):
-            return NewEvent(
-                make("larmnod.clock.\(path)", Kinds.clockUnknown, true, "path \(path): the receiver rejects our time"))
+        case .clockRejected(let path, let isRejected):
+            return lasting(
+                "larmnod.clock.\(path)", Kinds.clockUnknown, isRejected,
+                "path \(path): the receiver \(isRejected ? "rejects our time" : "takes our time again")")
         case .parked(let sequence, let point, let why):
             return NewEvent(
                 make(

@@ -86,6 +86,8 @@ struct Dispatcher: Sendable {
         case pathUp(Int, downSince: Int64? = nil)
         /// The receiver goes on rejecting our time after `limit` corrections.
         case clockRejected(Int)
+        /// It takes our time again.
+        case clockAccepted(Int)
     }
 
     enum Health: Sendable, Equatable {
@@ -110,7 +112,7 @@ struct Dispatcher: Sendable {
         var lastGood: Int64?
         var lastSent: Int64?
         var clockOffset: Int64 = 0
-        var clockFault = false
+        var clockFault = ClockFault()
         var lastFailure: String?
         /// How often in a row an event failed although the exchange before it had been answered. A receiver that answers
         /// link tests and no events is no way to the centre.
@@ -182,7 +184,9 @@ struct Dispatcher: Sendable {
                 actions.append(.acknowledge(id, path: path))
                 settleCopies(of: id)
             }
-            paths[path].clockFault = false
+            if paths[path].clockFault.taken(withEvent: exchange.carriesEvent, now) {
+                actions.append(.clockAccepted(path))
+            }
             return actions
         case .wrongClock(let offset): return correct(exchange, path, by: offset, now)
         case .refused(let why):
@@ -400,10 +404,7 @@ struct Dispatcher: Sendable {
             return answered(exchange, path, now)
         }
         var actions: [Action] = []
-        if !paths[path].clockFault {
-            paths[path].clockFault = true
-            actions.append(.clockRejected(path))
-        }
+        if paths[path].clockFault.rejected(now) { actions.append(.clockRejected(path)) }
         let why = offset == nil ? "the receiver says NAK and gives no time" : "the receiver rejects its own time"
         return actions + failed(exchange, path, why, now)
     }

@@ -236,9 +236,14 @@ final class Uplink {
                 return ", was down \(span) from \(Self.when(since, at: now)), \(outbox.waitingCount) waiting"
             }
             report(.path(settings[path].name, isDown: false, text: "works again" + (lasted ?? "")))
+            // A daemon before this one may have told of a rejected time.
+            if !dispatcher.paths[path].clockFault.isTold {
+                report(.clockRejected(path: settings[path].name, isRejected: false))
+            }
         case .clockRejected(let path):
             logger.error("path \(settings[path].name): the receiver goes on rejecting our time")
-            report(.clockRejected(path: settings[path].name))
+            report(.clockRejected(path: settings[path].name, isRejected: true))
+        case .clockAccepted(let path): report(.clockRejected(path: settings[path].name, isRejected: false))
         }
     }
 
