@@ -36,6 +36,7 @@ struct Check: ParsableCommand {
                 \(file) is right: \(site.name), account \(site.account), \(site.devices.count) devices with \
                 \(site.points.count) points, \(site.paths.count) paths
                 """)
+            for line in site.supervisionWords { print(line) }
         case .failure(let error):
             printError("\(error)")
             throw ExitCode(1)

@@ -19,6 +19,8 @@ public struct Site: Sendable {
     /// In order of preference: the first that works carries the events.
     public var paths: [PathSettings]
     public var devices: [Device]
+    /// Within how long faults of paths must be reported, where that is asked.
+    public var supervision: Supervision?
     /// What is allowed but worth a person's look: no device, no key, a receiver that no path leads to.
     public var notices: [Problem] = []
     /// The file that it was read from: names of key files are seen from there.

@@ -63,7 +63,9 @@ public enum SiteReader {
         site.paths = paths.read(root, of: document)
         var devices = DeviceReader(drivers: drivers, siteAccount: account, problems: problems)
         site.devices = devices.read(root, of: document)
-        site.notices = paths.notices + devices.notices
+        var supervision = SupervisionReader(head: head, node: document["site"]?["supervision"])
+        site.supervision = supervision.apply(to: &site.paths, root.table("path"))
+        site.notices = paths.notices + supervision.notices + devices.notices
         root.refuseUnread()
         return site
     }
