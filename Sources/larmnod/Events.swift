@@ -7,15 +7,20 @@ struct Events: ParsableCommand {
 
     @OptionGroup var daemon: Daemon
     @Flag(help: "Only those that wait or were refused.") var unsent = false
+    @Flag(help: "Only faults of paths and their ends, which are kept for years.") var faults = false
     @Flag(help: "Go on as they come, and show each again when its wait ends. Stop with Ctrl-C.") var follow = false
     @Option(name: .shortAndLong, help: "How many of the newest (1 to 10000).") var limit = 50
 
     func validate() throws {
         guard (1...10_000).contains(limit) else { throw ValidationError("--limit takes a number from 1 to 10000.") }
+        guard !faults || !unsent else {
+            throw ValidationError("--faults and --unsent are two different lists: take one.")
+        }
     }
 
     func run() throws {
-        try daemon.ask(ControlRequest(.events, unsent: unsent, follow: follow, limit: limit)) { connection in
+        try daemon.ask(ControlRequest(.events, unsent: unsent, follow: follow, limit: limit, faults: faults)) {
+            connection in
             var any = false
             while let line = try connection.line() {
                 any = true
@@ -25,8 +30,12 @@ struct Events: ParsableCommand {
                     for line in Self.words(try ControlConnection.decode(EventLife.self, line)) { printLine(line) }
                 }
             }
-            if !any, !daemon.json { printLine(unsent ? "Everything has been delivered." : "No events yet.") }
+            if !any, !daemon.json { printLine(nothing) }
         }
+    }
+
+    private var nothing: String {
+        unsent ? "Everything has been delivered." : faults ? "No path has been down yet." : "No events yet."
     }
 
     /// Two lines of at most 80 columns for most events: what, and what became of it.

@@ -17,7 +17,9 @@ extension ControlServer {
                 waiting: summary.waiting, mostUrgent: summary.mostUrgent.map { "\($0)" },
                 oldestWaits: oldest.map { max(0, now.utc - $0.stored) / 1000 }, parked: summary.parked,
                 storeTrouble: summary.trouble, paths: paths, devices: devices.map(describe),
-                points: site.points.map(describe), move: try centre(ControlRequest(.receiver), "").move))
+                points: site.points.map(describe), move: try centre(ControlRequest(.receiver), "").move,
+                supervision: site.supervision.map { .init(name: $0.title, remark: $0.remark) },
+                availability: now.clock == .unknown ? nil : intake.outbox.availability(only: Month(utc: now.utc))))
     }
 
     private func describe(_ host: DeviceHost) -> SiteStatus.Device {
@@ -45,7 +47,10 @@ extension ControlServer {
 
     func events(_ request: ControlRequest, _ client: ControlClient) {
         let unsent = request.unsent ?? false
-        let first = intake.outbox.latest(min(max(1, request.limit ?? 50), 10_000), unsentOnly: unsent)
+        let faults = request.faults ?? false
+        let count = min(max(1, request.limit ?? 50), 10_000)
+        let first =
+            faults ? intake.outbox.latestFaults(count) : intake.outbox.latest(count, unsentOnly: unsent)
         for event in first { guard client.send(EventLife(event)) else { return } }
         guard request.follow ?? false else { return }
         // Told again when its life goes on: an event is shown when it is stored, and when its wait ends.
@@ -54,6 +59,7 @@ extension ControlServer {
         while !stopping.isSet {
             for event in intake.outbox.list(after: last, limit: 500) {
                 last = event.id
+                guard !faults || event.isPathFault else { continue }
                 if event.state == .waiting { open.insert(event.id) }
                 guard client.send(EventLife(event)) else { return }
             }

@@ -26,7 +26,9 @@ public final class ControlConnection {
                     "no larmnod runs here (systemctl status larmnod), or its socket is elsewhere: --socket"
                 default: systemWords(number)
                 }
-            throw ControlRefusal("\(path): \(hint)")
+            var refusal = ControlRefusal("\(path): \(hint)")
+            refusal.nobodyIsThere = number == ENOENT || number == ECONNREFUSED
+            throw refusal
         }
     }
 

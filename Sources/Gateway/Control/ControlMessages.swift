@@ -2,7 +2,7 @@
 /// the product: `--json` prints the answers as they are. Times are milliseconds since 1970 UTC.
 public struct ControlRequest: Codable, Sendable {
     public enum Command: String, Codable, Sendable {
-        case status, events, testPoint, testPath, discard, testMode, receiver
+        case status, events, testPoint, testPath, discard, testMode, receiver, availability
     }
 
     public var command: Command
@@ -11,6 +11,8 @@ public struct ControlRequest: Codable, Sendable {
     /// `events`: only those that wait or are parked; go on as they come; how many at first. `testMode`: for how many seconds
     /// (`limit`).
     public var unsent: Bool?
+    /// `events`: only faults of paths and their ends.
+    public var faults: Bool?
     public var follow: Bool?
     public var limit: Int?
     /// `discard`: the event's number in the store, and why.
@@ -27,10 +29,12 @@ public struct ControlRequest: Codable, Sendable {
     /// Milliseconds.
     public var shadow: Int64?
     public var within: Int64?
+    /// `availability`: only this month, "2026-11".
+    public var month: String?
 
     public init(
         _ command: Command, name: String? = nil, unsent: Bool? = nil, follow: Bool? = nil, limit: Int? = nil,
-        event: Int64? = nil, why: String? = nil
+        event: Int64? = nil, why: String? = nil, faults: Bool? = nil, month: String? = nil
     ) {
         self.command = command
         self.name = name
@@ -39,12 +43,17 @@ public struct ControlRequest: Codable, Sendable {
         self.limit = limit
         self.event = event
         self.why = why
+        self.faults = faults
+        self.month = month
     }
 }
 
 /// A refusal, in words for the person who asked.
 public struct ControlRefusal: Codable, Error, Sendable, CustomStringConvertible {
     public var refused: String
+    /// No daemon was there to refuse it. Not part of an answer.
+    public var nobodyIsThere = false
+    private enum CodingKeys: CodingKey { case refused }
     public init(_ refused: String) { self.refused = refused }
     public var description: String { refused }
 }
@@ -88,6 +97,12 @@ public struct SiteStatus: Codable, Sendable {
         public var zone: Int
     }
 
+    public struct Supervision: Codable, Sendable {
+        /// "DP4", or "own numbers".
+        public var name: String
+        public var remark: String
+    }
+
     public var site: String
     public var account: String
     public var version: String
@@ -112,6 +127,10 @@ public struct SiteStatus: Codable, Sendable {
     public var testMode: TestModeState? = nil
     /// A receiver that moves to another centre.
     public var move: CentreStatus.Move? = nil
+    /// The supervision class that paths are watched by, and what must be said of it; nil where none is set.
+    public var supervision: Supervision?
+    /// How available the paths have been this month; nil where the time is not known.
+    public var availability: [AvailabilityMonth]?
 }
 
 public struct EventLife: Codable, Sendable {

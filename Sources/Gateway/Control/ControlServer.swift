@@ -129,6 +129,7 @@ final class ControlServer: Sendable {
             case .events: events(request, client)
             case .testPoint: client.send(try testPoint(request.name ?? "", person))
             case .testPath: client.send(try testPath(request.name ?? "", person))
+            case .availability: try availability(request, client)
             case .discard: client.send(try discard(request, person))
             case .testMode: client.send(try testMode(request, person))
             case .receiver: client.send(try centre(request, person))

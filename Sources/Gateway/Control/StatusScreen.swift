@@ -15,10 +15,10 @@ public enum StatusScreen {
             "",
         ]
         if all {
-            let widest = (rows.map(\.what.columns).max() ?? 0) + 1
-            return head + rows.map { pad($0.rank.word, 9) + pad($0.what, widest) + " " + $0.how }
+            let widest = (rows.filter { !$0.how.isEmpty }.map(\.what.columns).max() ?? 0) + 1
+            return head + rows.map { pad($0.rank.word, 9) + $0.line(widest) }
         }
-        var body = rows.map { cut(pad($0.rank.word, 9) + pad($0.what, 27) + " " + $0.how) }
+        var body = rows.map { cut(pad($0.rank.word, 9) + $0.line(27)) }
         let room = height - 1 - head.count
         if body.count > room {
             let hidden = body.count - room + 1
@@ -52,6 +52,9 @@ public enum StatusScreen {
             self.what = what.printable
             self.how = how.printable
         }
+
+        /// What and how, side by side; what there is no more to say of has the whole line.
+        func line(_ width: Int) -> String { how.isEmpty ? what : pad(what, width) + " " + how }
     }
 
     private static func rows(_ status: SiteStatus) -> [Row] {
@@ -62,6 +65,14 @@ public enum StatusScreen {
         rows += status.devices.map(device)
         rows += status.points.compactMap(point)
         rows += ownRows(status)
+        if let supervision = status.supervision {
+            rows.append(Row(rank: .well, what: "supervision \(supervision.name): \(supervision.remark)", how: ""))
+        }
+        if let availability = status.availability, let whole = availability.first(where: \.isWhole) {
+            let paths = availability.filter { !$0.isWhole }.map { "\($0.path) \($0.percent)" }.joined(separator: ", ")
+            rows.append(
+                Row(rank: .well, what: "availability \(whole.month)", how: "\(whole.percent) (\(paths))"))
+        }
         if status.parked > 0 {
             rows.append(
                 Row(

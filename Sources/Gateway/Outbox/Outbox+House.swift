@@ -75,6 +75,7 @@ extension Outbox {
                     try writer.store.database.checkpoint()
                     writer.sinceCheckpoint = 0
                 }
+                try writeAvailability(&writer, closing: closing)
                 try trim(&writer)
                 directory.lengthenLog()
             } catch {
@@ -129,6 +130,9 @@ extension Outbox {
         let kept = Int64(limits.logEvents + queue.withLock { $0.unsent })
         let bytes = try writer.store.bytesInUse()
         guard rows > kept || bytes > Int64(limits.storeBytes) else { return }
+        // Faults of paths are kept beyond what the log may have.
+        let faults = try writer.store.faults().count
+        guard rows > kept + faults || bytes > Int64(limits.storeBytes) else { return }
         writer.rows = rows - Int64(try writer.store.trim(after: &writer.trimCursor))
     }
 }

@@ -128,7 +128,7 @@ extension Outbox {
     }
 
     /// In the order of their identifiers, whatever the condition's.
-    private func events(_ condition: String, _ values: [Database.Value]) throws(DatabaseError) -> [StoredEvent] {
+    func events(_ condition: String, _ values: [Database.Value]) throws(DatabaseError) -> [StoredEvent] {
         let pending = queue.withLock { queue in
             Dictionary(queue.marks.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
         }

@@ -26,6 +26,8 @@ public final class Outbox: Sendable {
     /// Where the store in memory lies: a file in a directory that is lost at a power cut.
     let emergencyFile: String?
     let queue: Mutex<Queue>
+    /// How available the paths were. A lock of its own, held for microseconds, inside `writer` or alone.
+    let book: Mutex<AvailabilityBook>
 
     struct Writer {
         var store: Store
@@ -172,6 +174,8 @@ public final class Outbox: Sendable {
         first.trouble = trouble?.description
         queue = Mutex(first)
         reader = Mutex(Readers())
+        let months = Availability((try? Store.availability(in: opened.store.database)) ?? [:])
+        book = Mutex(AvailabilityBook(months: months, writtenAt: clock().uptime))
         var writer = Writer(store: opened.store)
         if let trouble {
             writer.trouble = trouble

@@ -154,7 +154,7 @@ enum Salvage {
         let first = last > 0 ? last + 1 : Int64.random(in: 1...9999)
         let rebuilt = directory.file + ".rebuilt"
         remove(rebuilt)
-        let kept = try fill(rebuilt, with: rows, boot: boot, first)
+        let kept = try fill(rebuilt, with: rows, readableAvailability(aside), boot: boot, first)
         guard rename(rebuilt, directory.file) == 0 else {
             throw DatabaseError(code: SQLITE_CANTOPEN, description: "\(rebuilt): \(systemWords())")
         }
@@ -167,7 +167,10 @@ enum Salvage {
     }
 
     /// - Returns: how many went in.
-    private static func fill(_ file: String, with rows: [StoredEvent], boot: Int64, _ first: Int64) throws -> Int {
+    private static func fill(
+        _ file: String, with rows: [StoredEvent], _ availability: [Availability.Key: Availability.Figures],
+        boot: Int64, _ first: Int64
+    ) throws -> Int {
         let store = try Store(file: file, boot: boot, firstID: first)
         // In small transactions: one row that will not go in must not take the others with it.
         var kept = 0
@@ -178,11 +181,18 @@ enum Salvage {
                 }
             }
         }
+        try? store.write(availability)
         // All of it in the one file, which is about to get its name.
         try store.database.checkpoint(mode: SQLITE_CHECKPOINT_TRUNCATE)
         store.database.close()
         for suffix in ["-wal", "-shm"] { unlink(file + suffix) }
         return kept
+    }
+
+    private static func readableAvailability(_ file: String) -> [Availability.Key: Availability.Figures] {
+        guard let database = try? Database(file) else { return [:] }
+        try? database.execute("PRAGMA writable_schema=ON")
+        return (try? Store.availability(in: database)) ?? [:]
     }
 
     /// Every row that can be read, in order, and how many identifiers in between could not.

@@ -11,6 +11,11 @@ final class Store {
     /// The last stored state of every point that has one, and the row that says so. Such rows outlive retention.
     private(set) var states: [String: (active: Bool, id: Int64)] = [:]
 
+    /// How available the paths were, as the file has it; nil until it was looked at.
+    var writtenAvailability: [Availability.Key: Availability.Figures]?
+    /// The faults of paths that are kept whatever the log's limits; nil until they are asked for.
+    var keptFaults: KeptFaults?
+
     /// It lies in memory: what is stored counts only once a receiver has it, and so do the states that it tells of.
     private let isVolatile: Bool
 
@@ -59,7 +64,7 @@ final class Store {
                     Install that version again, or move the file away with its events unsent.
                     """)
         }
-        guard version == 0 else { return }
+        guard version == 0 else { return try indexFaults(database) }
         try database.execute(
             """
             BEGIN;
@@ -77,6 +82,7 @@ final class Store {
             PRAGMA user_version = 1;
             COMMIT;
             """)
+        try indexFaults(database)
     }
 
     private func set(_ name: String, _ value: Int64) throws(DatabaseError) {
@@ -247,22 +253,31 @@ final class Store {
     }
 
     /// Deletes the oldest delivered events beyond the limits, at most `batch` in one go. Never one that waits or is
-    /// parked, never a point's last state, never the newest (its identifier must not come again).
+    /// parked, never a point's last state, never a path's fault among the newest `faultLimit` of them, never the newest
+    /// event (its identifier must not come again).
     /// - Returns: how many went.
     func trim(after cursor: inout Int64, batch: Int = 500) throws(DatabaseError) -> Int {
+        if cursor == 0 { keptFaults = nil }
+        let faultsFrom = try faults().from
         var doomed: [Int64] = []
-        var seen = cursor
-        try database.run(
-            "SELECT id, state, point FROM event WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
-            [.integer(cursor), .integer(nextID - 1), .integer(Int64(batch))]
-        ) { row in
-            seen = row.integer(0)
-            let ended = row.integer(1) == 1 || row.integer(1) == 3
-            if ended, states[row.text(2)]?.id != seen { doomed.append(seen) }
-            return true
+        // Where all that is met must stay, a little further.
+        for _ in 0..<Self.trimReach {
+            var seen = cursor
+            try database.run(
+                "SELECT id, state, point FROM event WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
+                [.integer(cursor), .integer(nextID - 1), .integer(Int64(batch))]
+            ) { row in
+                seen = row.integer(0)
+                let point = row.text(2)
+                let ended = row.integer(1) == 1 || row.integer(1) == 3
+                let isKeptFault = seen >= faultsFrom && StoredEvent.isPathFault(point)
+                if ended, !isKeptFault, states[point]?.id != seen { doomed.append(seen) }
+                return true
+            }
+            // Nothing left in front of us: begin again from the oldest next time.
+            cursor = seen == cursor ? 0 : seen
+            if !doomed.isEmpty || cursor == 0 { break }
         }
-        // Nothing left in front of us: begin again from the oldest next time.
-        cursor = seen == cursor ? 0 : seen
         guard !doomed.isEmpty else { return 0 }
         try transaction { () throws(DatabaseError) in
             for id in doomed { try database.run("DELETE FROM event WHERE id = ?", [.integer(id)]) }

@@ -20,6 +20,12 @@ protocol EventSource: AnyObject {
     func isWaiting(_ id: Int64) -> Bool
     var waitingCount: Int { get }
     var mostUrgentWaiting: Urgency? { get }
+    /// How every path is, told often; for the availability of what counts.
+    func observe(_ facts: [Availability.Fact], at now: Moment)
+}
+
+extension EventSource {
+    func observe(_ facts: [Availability.Fact], at now: Moment) {}
 }
 
 extension Outbox: EventSource {}

@@ -138,6 +138,9 @@ final class Uplink {
         }
         tellPaths()
         restLanes(now)
+        outbox.observe(
+            dispatcher.paths.map { Availability.Fact(name: $0.rules.name, isDown: $0.isDown, lastGood: $0.lastGood) },
+            at: moment)
         schedule(now)
     }
 
