@@ -136,6 +136,8 @@ struct OutboxRetentionTests {
             first.keepHouse()
         }
         #expect(first.availability().first { $0.path == "fibre" }?.works == 645)
+        clock.advance(4000)
+        #expect(first.availability().first { $0.path == "fibre" }?.notWatched == 0)
         first.directory.unlock()
         let second = try open()
         let works = try #require(second.availability().first { $0.path == "fibre" }?.works)

@@ -84,6 +84,58 @@ struct SupervisionTests {
         }
     }
 
+    /// The real dispatcher with lines that are cut right after a good answer, one after the other.
+    /// - Returns: how long after its cut the last of them is found to be down.
+    private func found(_ paths: [PathSettings], cut order: [Int]) throws -> Int64 {
+        var dispatcher = Dispatcher(
+            paths.map {
+                Dispatcher.Rules(
+                    name: $0.name, receiver: $0.receiver, timeout: $0.timeout.milliseconds, attempts: $0.attempts,
+                    poll: $0.poll.milliseconds, pollAlone: $0.pollAlone?.milliseconds)
+            })
+        let nothing = Dispatcher.Supply(take: { _, _ in nil }, worth: { _, _ in nil })
+        var now: Int64 = 1_000_000
+        var order = order
+        var dead: Set<Int> = []
+        var cutAt = now
+        var foundAfter: Int64?
+        for _ in 0..<100_000 where foundAfter == nil {
+            let waitsFor = order.first
+            for action in dispatcher.decide(now: now, from: nothing) {
+                switch action {
+                case .send(let path, let exchange, _) where !dead.contains(path):
+                    _ = dispatcher.handle(.acknowledged, path: path, exchange: exchange.number, now: now)
+                    // The next cut comes when what was cut before is known to be down.
+                    guard path == waitsFor, dead.allSatisfy({ dispatcher.paths[$0].isDown }) else { continue }
+                    dead.insert(path)
+                    order.removeFirst()
+                    cutAt = now
+                case .pathDown where order.isEmpty: foundAfter = now - cutAt
+                default: break
+                }
+            }
+            now = max(now + 1, dispatcher.nextDeadline(now: now))
+        }
+        return try #require(foundAfter)
+    }
+
+    @Test(
+        "The dispatcher finds a cut soon enough to tell it in time: of every path, also with the primary down",
+        arguments: table)
+    func dispatched(name: String, primary: Int64, alternate: Int64?, alone: Int64?) throws {
+        for count in (alternate == nil ? 1 : 2)...3 {
+            let paths = try site("\"\(name)\"", paths: Array(repeating: "", count: count)).paths
+            for index in paths.indices {
+                let others = paths.indices.filter { $0 != index }.map { paths[$0].timeout.milliseconds }
+                let telling = PathWatch.telling(over: others)
+                let within = 1000 * (index == 0 ? primary : alternate ?? primary)
+                #expect(try found(paths, cut: [index]) + telling < within)
+                guard index > 0 else { continue }
+                #expect(try found(paths, cut: [0, index]) + telling < 1000 * (alone ?? primary))
+            }
+        }
+    }
+
     @Test("What DP4 and SP6 come to, said once in numbers")
     func numbers() throws {
         let dual = try site("\"DP4\"", paths: ["", ""])

@@ -22,7 +22,11 @@ extension Outbox {
     /// By month; or only one month.
     public func availability(only month: Month? = nil) -> [AvailabilityMonth] {
         let now = clock()
-        return book.withLock(\.months).report(now: now.clock == .unknown ? nil : now.utc, only: month)
+        let months = book.withLock(\.months)
+        // The moment since the last look is not unwatched: the next look covers it.
+        let unseen = now.uptime - (months.last?.uptime ?? 0)
+        let until = (0...Availability.longestGap).contains(unseen) ? now.utc - unseen : now.utc
+        return months.report(now: now.clock == .unknown ? nil : until, only: month)
     }
 
     /// Called by `keepHouse`, which holds the writer.

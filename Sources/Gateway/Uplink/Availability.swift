@@ -53,7 +53,8 @@ struct Availability: Sendable {
     private var undated: [Piece] = []
     /// The fault that runs, as far as it lies in its latest month.
     private var runs: [String: (month: Month, length: Int64)] = [:]
-    private var last: Moment?
+    /// When it last looked.
+    private(set) var last: Moment?
     private var settled: Int64 = 0
 
     /// What is known of a path up to `mark`, and how it is since then.
