@@ -22,6 +22,12 @@ protocol EventSource: AnyObject {
     func observe(_ facts: [Availability.Fact], at now: Moment)
     var waitingCount: Int { get }
     var mostUrgentWaiting: Urgency? { get }
+    /// How every path is, told often; for the availability of what counts.
+    func observe(_ facts: [Availability.Fact], at now: Moment)
+}
+
+extension EventSource {
+    func observe(_ facts: [Availability.Fact], at now: Moment) {}
 }
 
 extension EventSource {
