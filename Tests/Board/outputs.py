@@ -8,7 +8,7 @@ FAULT, FOLLOWS = 9, 10  # terminals
 
 
 def expect_pulses(rig, wanted, when, seconds=60):
-    """The transmission-fault line changes within four seconds, or stands still for so long."""
+    """The transmission-fault line changes within some two seconds, or stands still for so long."""
     end = time.monotonic() + seconds
     while True:
         levels = rig.levels(FAULT)

@@ -117,7 +117,7 @@ class Rig:
         self.board.run(f"chip in && pull {levels}" if inserted else "chip out")
 
     def levels(self, terminal):
-        """An output's level over four seconds, as "0010…"."""
+        """An output's level over some two seconds, as "0010…"."""
         return self.board.run(f"levels {terminal}").strip()
 
     def zone(self, number):

@@ -97,6 +97,38 @@ struct DeviceHostTests {
         #expect(took.value.withLock { $0 } < .seconds(5))
     }
 
+    @Test("A driver with outputs is woken when one is to be otherwise, at once; at a stop all are off")
+    func outputs() throws {
+        let clock = SystemClock(isTrusted: true)
+        let site = try outputSite(directory: scratch.path)
+        let outbox = try outbox()
+        let outputs = Outputs(
+            site, outbox: outbox, uplinkSign: LifeSign(clock.now()), clock: { clock.now() })
+        let heard = Locked<[String]>([])
+        let isWaiting = Locked(false)
+        var device = site.devices[1]
+        device.driver = Scripted { host in
+            while true {
+                heard.value.withLock { $0.append("\(host.output("relay")) \(host.output("gpio.r.relay"))") }
+                isWaiting.value.withLock { $0 = true }
+                let wake = host.wait(until: .now + .seconds(60))
+                heard.value.withLock { $0.append("\(wake)") }
+                if wake == .stop { break }
+            }
+            heard.value.withLock { $0.append("\(host.output("relay"))") }
+        }
+        let host = DeviceHost(
+            device, intake: Intake(outbox: outbox, clock: { clock.now() }), stopping: stopping,
+            outputs: outputs.of(device))
+        let thread = try WorkerThread("scripted") { host.live() }
+        for _ in 0..<1000 where !isWaiting.value.withLock({ $0 }) { usleep(10_000) }
+        outputs.pathsChanged([PathState(name: "fibre", works: true, isDown: false, lastGood: nil)])
+        for _ in 0..<1000 where heard.value.withLock({ $0.count }) < 3 { usleep(10_000) }
+        stopping.set()
+        thread.join()
+        #expect(heard.value.withLock { $0 } == ["false false", "output", "true false", "stop", "false"])
+    }
+
     @Test("A panel that waits for the receiver hears at once when every receiver refuses, and late when none answers")
     func waitsForReceiver() throws {
         let outbox = try outbox()

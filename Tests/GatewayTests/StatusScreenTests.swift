@@ -1,3 +1,4 @@
+import AlarmProtocol
 import Testing
 
 @testable import Gateway
@@ -53,6 +54,26 @@ struct StatusScreenTests {
         let lines = StatusScreen.lines(status(devices: 2, lost: 1))
         #expect(lines[1].hasPrefix("2 THINGS NEED ATTENTION"))
         #expect(lines[3].hasPrefix("FAULT") && lines[4].hasPrefix("ACTIVE") && lines[5].hasPrefix("ok"))
+    }
+
+    @Test("An output that cannot be driven, an alarm that is overdue, test mode: each has its line")
+    func ownDoings() {
+        var status = status()
+        status.outputs = [
+            .init(name: "gpio.r.relay", shows: "transmission-fault", on: true, fault: false),
+            .init(name: "gpio.r.lamp", shows: "received gpio.c.smoke", on: false, fault: true),
+        ]
+        status.overdue = ["gpio.c.smoke"]
+        let running = TestMode.Running(person: "anna", why: "årsprov", until: 180_000)
+        status.testMode = TestModeState(running, at: Moment(utc: 0, uptime: 0, clock: .known))
+        let lines = StatusScreen.lines(status)
+        for start in [
+            "ok       gpio.r.relay                on, shows transmission-fault",
+            "FAULT    gpio.r.lamp                 cannot be driven; off, shows received",
+            "FAULT    gpio.c.smoke                not acknowledged within its time limit",
+            "CHECK    test mode                   by anna, 3 min left; all is sent: årsprov",
+        ] { #expect(lines.contains { $0.hasPrefix(start) }, "\(start)\n\(lines.joined(separator: "\n"))") }
+        #expect(lines[1].hasPrefix("4 THINGS NEED ATTENTION"), "\(lines[1])")
     }
 
     @Test(

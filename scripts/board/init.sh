@@ -84,11 +84,12 @@ pull() {
     done
 }
 
-# levels TERMINAL: what a line's level is, forty times in four seconds, as "0010…".
+# levels TERMINAL: what a line's level is, twenty times in some two seconds, as "0010…".
 levels() {
-    local n
-    for n in {1..40}; do
-        tr -d '\n' <"$lines/sim_gpio$(($1 - 1))/value" || return
+    local level n
+    for n in {1..20}; do
+        read -r level <"$lines/sim_gpio$(($1 - 1))/value" || return
+        printf '%s' "$level"
         sleep 0.1
     done
 }

@@ -96,7 +96,7 @@ public enum StatusScreen {
 
     private static func ownRows(_ status: SiteStatus) -> [Row] {
         var rows = (status.overdue ?? []).map {
-            Row(rank: .fault, what: $0, how: "its alarm is not acknowledged within its time limit")
+            Row(rank: .fault, what: $0, how: "not acknowledged within its time limit")
         }
         for output in status.outputs ?? [] {
             let how = "\(output.on ? "on" : "off"), shows \(output.shows)"
