@@ -347,8 +347,8 @@ class Gateway:
 class Receiver:
     """`larmnod receive`: the alarm centre's end. May be started again: its store stays."""
 
-    def __init__(self, case, name="centre", *options, key=None, account="4711", address=None):
-        self.case, self.name = case, name
+    def __init__(self, case, name="centre", *options, key=None, account="4711", address=None, program=None):
+        self.case, self.name, self.program = case, name, program or [case.program]
         self.address = address or f"{case.host}:{case.port()}"
         self.file = case.directory / f"{name}.feed"
         self.options = [*(["--account", f"{account}={key}"] if key else []), *options]
@@ -357,7 +357,7 @@ class Receiver:
     def start(self):
         before = self.process.text().count("Listening") if hasattr(self, "process") else 0
         self.process = self.case.start(
-            self.name, [self.case.program, "receive", "--listen", self.address, "--store", self.file, *self.options],
+            self.name, [*self.program, "receive", "--listen", self.address, "--store", self.file, *self.options],
             stdin=subprocess.PIPE, output=subprocess.DEVNULL)  # fmt: skip
         eventually(f"{self.name} listens", lambda: self.process.text().count("Listening") > before)
 
