@@ -4,7 +4,7 @@ import time
 
 import rig
 from network import Country
-from rig import each, eventually, expect, limit, require, table
+from rig import each, eventually, expect, require
 
 QUICK = {"poll": "1s", "timeout": "2s", "attempts": 2}
 
