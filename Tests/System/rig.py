@@ -260,6 +260,16 @@ class Board:
         return "".join(text[-1] for text in lines if text.startswith(f"{chip} {line} "))
 
 
+def stand_in(case, name):
+    """Builds Tests/Standins/NAME/NAME.c, to be loaded before the C library; returns the file for LD_PRELOAD."""
+    library = case.directory / f"{name}.so"
+    result = case.run([
+        "cc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o", library,
+        ROOT / "Tests" / "Standins" / name / f"{name}.c", "-ldl"])  # fmt: skip
+    expect(f"cc {name}.c ({result.stdout})", result.returncode, 0)
+    return str(library)
+
+
 def table(name, /, **settings):
     """A table of the site file. Underlines in names become hyphens."""
 
