@@ -13,7 +13,7 @@ import wire
 
 class Line:
     """Listens over TCP or UDP at `address`. `rates`: how often each thing happens to a frame, from 0 to 1; `delay`: seconds
-    there and back together. `done` counts what has happened. May be cut and mended."""
+    there and back together. `done` counts what has happened, `most` the connections at a time. May be cut and mended."""
 
     def __init__(self, case, upstream, transport, delay=0.3, **rates):
         host, port = upstream.rsplit(":", 1)
@@ -26,6 +26,7 @@ class Line:
         self.loop = asyncio.new_event_loop()
         self.loop.set_exception_handler(lambda loop, what: None)  # connections break here by design
         self.tasks = set()
+        self.open = self.most = 0
         threading.Thread(target=self.run, daemon=True).start()
         case.endings.append(lambda: self.loop.call_soon_threadsafe(self.loop.stop))
 
@@ -48,6 +49,14 @@ class Line:
         self.loop.call_later(max(0, seconds), function, *arguments)
 
     async def serve(self, reader, writer):
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            await self.relay(reader, writer)
+        finally:
+            self.open -= 1
+
+    async def relay(self, reader, writer):
         if self.is_cut:
             return writer.transport.abort()
         try:

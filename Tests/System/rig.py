@@ -4,6 +4,8 @@ A test is a function `test_NAME(case)` in a module test_*.py; its docstring says
 Nothing here measures speed: what must happen is waited for with a long deadline, because the machine may be busy.
 """
 
+import calendar
+import datetime
 import json
 import os
 import pathlib
@@ -69,6 +71,12 @@ def eventually(what, look, until=bool, within=PATIENCE):
         if time.monotonic() > end:
             raise Failed(f"{what}: not within {within} s\n  last seen: {shown(seen)}")
         time.sleep(0.1)
+
+
+def seconds(text):
+    """Since 1970 UTC, of a time in a feed: ISO 8601."""
+    then = datetime.datetime.fromisoformat(text.removesuffix("Z"))
+    return calendar.timegm(then.timetuple()) + then.microsecond / 1e6
 
 
 class Case:

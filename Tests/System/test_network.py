@@ -117,6 +117,8 @@ def test_cut(case, way):
     mend = WAYS[way](country, first)
     # No call yet: the link test finds it, also where the connection is half open.
     trouble = second.until("the path's trouble", lambda e: is_trouble(e, "fibre"), after=cut_at)
+    for words in ("found ", "last good ", " waiting"):  # EN 50136-1's record of a fault
+        require(f"the trouble tells: {words}", words in trouble["text"], trouble["text"])
     require("told over the other interface", trouble["path"]["remote"].startswith(country.mobile.address()), trouble)
     for number in range(3):
         panel.must(f"call during {number}")
@@ -130,8 +132,9 @@ def test_cut(case, way):
 
     mend()
     eventually("the first path works again", lambda: gateway.path_state("fibre"), lambda state: state == "works")
-    rig.eventually(
+    ends = eventually(
         "the end of the trouble", lambda: [e for r in (first, second) for e in r.feed() if is_end(e, "fibre")])
+    require("it tells how long it was", "was down " in ends[0]["text"], ends[0]["text"])
     count = 0
 
     def again():

@@ -9,7 +9,7 @@ import time
 
 import rig
 import wire
-from rig import eventually, expect, limit, require
+from rig import eventually, expect, limit, require, seconds
 
 KEY = "hex:00112233445566778899AABBCCDDEEFF"
 SETTERS = "clock_settime,settimeofday,adjtimex,clock_adjtime"
@@ -46,12 +46,6 @@ class Clock:
         return [
             "faketime", "-f", "+0", "env", "-u", "FAKETIME", f"FAKETIME_TIMESTAMP_FILE={self.file}", "FAKETIME_NO_CACHE=1",
             "FAKETIME_DONT_FAKE_MONOTONIC=1", *program]  # fmt: skip
-
-
-def seconds(text):
-    """Of an ISO 8601 time in a feed."""
-    then = datetime.datetime.fromisoformat(text.removesuffix("Z"))
-    return calendar.timegm(then.timetuple()) + then.microsecond / 1e6
 
 
 def silent_about_time(gateway):

@@ -55,7 +55,7 @@ extension Outbox {
     private func noteUnreadable(_ id: Int64, _ error: DatabaseError, at now: Int64) {
         queue.withLock { queue in
             queue.unreadable[id, default: 0] += 1
-            // While it is known that the disk does not give them all, what lies in memory does not wait for each in turn.
+            // Once it is known that the disk does not give them, what lies in memory does not wait for each in turn.
             guard queue.readTrouble != nil || queue.unreadable[id, default: 0] >= Self.unreadableLimit else { return }
             queue.waiting.setAside(id)
             queue.rereadAt = now + Self.rereadInterval
