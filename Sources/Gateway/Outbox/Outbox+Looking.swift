@@ -55,12 +55,13 @@ extension Outbox {
     private func noteUnreadable(_ id: Int64, _ error: DatabaseError, at now: Int64) {
         queue.withLock { queue in
             queue.unreadable[id, default: 0] += 1
-            // Once it is known that the disk does not give them, what lies in memory does not wait for each in turn.
+            // Once the disk is known not to give them, what lies in memory does not wait for each in turn.
             guard queue.readTrouble != nil || queue.unreadable[id, default: 0] >= Self.unreadableLimit else { return }
             queue.waiting.setAside(id)
             queue.rereadAt = now + Self.rereadInterval
             guard queue.readTrouble == nil else { return }
-            queue.readTrouble = "event \(StoredEvent.sequence(of: id)) cannot be read from the disk: \(error.description)"
+            let event = "event \(StoredEvent.sequence(of: id))"
+            queue.readTrouble = "\(event) cannot be read from the disk: \(error.description)"
             queue.notices.append(.cannotRead(queue.readTrouble ?? ""))
         }
     }
