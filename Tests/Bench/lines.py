@@ -112,29 +112,39 @@ def lockstep(bench, port, clients, trips):
 # ---- Security --------------------------------------------------------------------------------------------------------
 
 KEYS = {"AES-128": "hex:00112233445566778899AABBCCDDEEFF", "AES-256": "hex:" + "00112233445566778899AABBCCDDEEFF" * 2}
+WAYS = ("plain", *KEYS, "TLS", "TLS and AES-128")
 
 
 def security(bench):
     """What a drained event costs the gateway's processor, to our own receiver; encrypted beside plain. The least of three,
     taken in turns: what others do at the same time only ever adds to it."""
-    rounds = [{name: drained_to_receiver(bench, name) for name in ("plain", *KEYS)} for _ in range(1 if bench.quick else 3)]
-    plain = None
-    for name in rounds[0]:
-        each = min(taken[name] for taken in rounds)
-        bench.add(f"an event drained, {name}: processor time", each / 1000, "µs", None if plain is None else plain / 1000)
-        plain = plain or each
+    certificates = os.path.join(rig.place, "certificates")
+    os.mkdir(certificates)
+    maker = os.path.join(rig.REPOSITORY, "Tests", "Peers", "certificates.sh")
+    if subprocess.run([maker, certificates, "127.0.0.1"], capture_output=True, check=False).returncode:
+        raise rig.Failure(f"{maker} made no certificates: is openssl there?")
+    rounds = [{name: drained_to_receiver(bench, name, certificates) for name in WAYS} for _ in range(1 if bench.quick else 3)]
+    least = {name: min(taken[name] for taken in rounds) for name in WAYS}
+    for name, each in least.items():
+        bench.add(
+            f"processor time an event, {name}", each / 1000, "µs",
+            None if name == "plain" else least["plain"] / 1000)
 
 
-def drained_to_receiver(bench, name):
+def drained_to_receiver(bench, name, certificates):
     """Nanoseconds of the gateway's processor time for each event of a backlog."""
     inputs, toggles = 1000, 1 if bench.quick else 4
     port, module, panels = rig.free_port(), Module(inputs), Panels(1)
     secret, arguments = "", []
-    if name in KEYS:
-        file = os.path.join(rig.place, f"{name}.key")
+    for cipher in filter(name.endswith, KEYS):
+        file = os.path.join(rig.place, f"{cipher}.key")
         with open(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as key:
-            key.write(KEYS[name] + "\n")
+            key.write(KEYS[cipher] + "\n")
         secret, arguments = f'key = "{file}"\n', ["--account", f"4711={file}"]
+    if name.startswith("TLS"):
+        server = os.path.join(certificates, "server")
+        secret += f'transport = "tls"\ncertificate = "{server}.pem"\n'
+        arguments += ["--tls-certificate", f"{server}.pem", "--tls-key", f"{server}.key"]
     gateway = rig.Gateway(bench.program, bench.disk, port, panels.devices + module.devices, centre=secret)
     gateway.start()
     module.toggle(toggles)
