@@ -38,6 +38,12 @@ def limit(seconds):
     return lambda test: setattr(test, "limit", seconds) or test
 
 
+def waits(test):
+    """Marks a test that takes long and works little: it runs beside the others, and more of its kind at once."""
+    test.waits = True
+    return test
+
+
 def peer_python(name):
     """The Python that has one of the independent peers installed (scripts/setup.sh)."""
     path = ROOT / ".build-peers" / name / "bin" / "python"

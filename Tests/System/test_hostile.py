@@ -4,7 +4,7 @@ import time
 
 import rig
 import wire
-from rig import each, eventually, expect, limit, require
+from rig import each, eventually, expect, limit, require, waits
 
 KEY = "hex:00112233445566778899AABBCCDDEEFF"
 ENCRYPTED = ("plain-ack", "key-block", "nak-storm")
@@ -63,6 +63,7 @@ def test_first_path(case, mode):
 
 @each("plain", "encrypted")
 @limit(400)
+@waits
 def test_lies(case, kind):
     """every answer that is not the receiver's ACK: the second path delivers, nothing counts as delivered, the first recovers"""
     key = case.key_file(KEY) if kind == "encrypted" else None

@@ -2,18 +2,19 @@
 
 import rig
 from lossy import Line
-from rig import each, eventually, expect, limit, require, seconds
+from rig import each, eventually, expect, limit, require, seconds, waits
 
 TCP = {"reset": 0.04, "stall": 0.04, "split": 0.2, "repeat-request": 0.2, "repeat-reply": 0.2, "reorder": 0.05}
 UDP = {"loss": 0.2, "repeat": 0.2}
 # Each line's transport, how many calls of each of three panels (what 300 ms and a lost datagram cost bounds them), and how
 # many connections each path may have.
 LINES = {
-    "tcp": (["tcp"], 24, 1), "lanes": (["tcp"], 45, 3), "udp": (["udp"], 15, 1), "both": (["udp", "tcp"], 24, 1)}
+    "tcp": (["tcp"], 24, 1), "lanes": (["tcp"], 36, 3), "udp": (["udp"], 12, 1), "both": (["udp", "tcp"], 24, 1)}
 
 
 @each(*LINES)
 @limit(600)
+@waits
 def test_all_arrives(case, which):
     """300 ms, 20 % loss, resets, stalls, repeats, reordering: all calls arrive once, in order, fire first"""
     transports, count, connections = LINES[which]
@@ -68,6 +69,7 @@ def test_all_arrives(case, which):
             require(f"{line.transport}: the line was bad: {what}", line.done[what], line.done)
 
 
+@waits
 def test_connections(case):
     """a long line and four connections: several points at a time, each in its order, never more connections than agreed"""
     centre = rig.Receiver(case)
@@ -91,6 +93,7 @@ def test_connections(case):
     require("several connections, and no more than four", 1 < line.most <= 4, line.most)
 
 
+@waits
 def test_catch_up_rate(case):
     """after an outage late events come at the agreed rate; what happens now, and fire, go between them at once"""
     centre = rig.Receiver(case)

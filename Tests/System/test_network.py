@@ -4,7 +4,7 @@ import time
 
 import rig
 from network import Country
-from rig import each, eventually, expect, require
+from rig import each, eventually, expect, require, waits
 
 QUICK = {"poll": "1s", "timeout": "2s", "attempts": 2}
 
@@ -102,6 +102,7 @@ WAYS = {f.__name__.replace("_", "-"): f for f in (
 
 
 @each(*WAYS)
+@waits
 def test_cut(case, way):
     """the way is cut: found by the poll and told over the other path, which delivers; mended: told, and used again"""
     country = Country(case)
@@ -151,6 +152,7 @@ def test_cut(case, way):
            {"call before", *(f"call during {n}" for n in range(3)), *(f"call after {n}" for n in range(count))})  # fmt: skip
 
 
+@waits
 def test_restarted_between_polls(case):
     """the receiver's host starts anew between two link tests: the kept connection is dead, the next event arrives all the same"""
     country = Country(case)
@@ -170,6 +172,7 @@ def test_restarted_between_polls(case):
     expect("troubles", [e["text"] for e in gateway.events() if e["point"].startswith("path.") and e["sia"] == "YS"], [])
 
 
+@waits
 def test_both_cut(case):
     """both ways are cut: status and disk tell, also after a kill; mended: all of it arrives, fire first, in order, once"""
     country = Country(case)
@@ -202,6 +205,7 @@ def test_both_cut(case):
     expect("the order", texts, wanted)
 
 
+@waits
 def test_dead_delays_nobody(case):
     """a path that says nothing, with half a minute's patience, holds nothing up: all go at once over the other"""
     country = Country(case)
@@ -220,6 +224,7 @@ def test_dead_delays_nobody(case):
 
 
 @each("only-ipv6", "ipv6-dead", "ipv4-dead")
+@waits
 def test_families(case, which):
     """a centre with IPv6 only; a name with addresses of both kinds, of which one is dead: the other carries"""
     country = Country(case)
@@ -247,6 +252,7 @@ def test_families(case, which):
     centre.until_text("call 1")
 
 
+@waits
 def test_name_moves(case):
     """the receiver's name leads to another address: asked for again when the old one fails; no name server: the old one serves"""
     country = Country(case)

@@ -9,7 +9,7 @@ import time
 
 import rig
 import wire
-from rig import eventually, expect, limit, require, seconds
+from rig import eventually, expect, limit, require, seconds, waits
 
 KEY = "hex:00112233445566778899AABBCCDDEEFF"
 SETTERS = "clock_settime,settimeofday,adjtimex,clock_adjtime"
@@ -55,18 +55,17 @@ def silent_about_time(gateway):
 MOMENTS = {  # each is passed while the program runs; the next is often decades away
     "a leap day comes": "2028-02-28T23:59:57",
     "a leap day goes": "2028-02-29T23:59:57",
-    "a year's end": "2027-12-31T23:59:57",
     "2100 has no leap day": "2100-02-28T23:59:57",
     "32 bits of NTP": "2036-02-07T06:28:13",
     "31 bits of Unix": "2038-01-19T03:14:04",
     "summer time begins": "2027-03-28T00:59:57",
     "summer time ends": "2027-10-31T00:59:57",
-    "weeks of GPS": "2038-11-20T23:59:39",
     "back to now": None,
 }
 
 
 @limit(400)
+@waits
 def test_moments(case):
     """leap days, eras' ends, summer time, passed and stepped between: events in order, each with its true time, no trouble"""
     clock, key = Clock(case), case.key_file(KEY)
@@ -101,6 +100,7 @@ def test_moments(case):
 
 
 @limit(300)
+@waits
 def test_steps(case):
     """steps of hours and years, back too: all intervals hold, each path keeps its own offset; the host's clock is never set"""
     clock, key = Clock(case), case.key_file(KEY)
@@ -159,6 +159,7 @@ def test_steps(case):
 
 
 @limit(300)
+@waits
 def test_board_without_clock(case):
     """a board that starts in 1970: order kept, no time claimed; once the clock is set, times are corrected"""
     clock, key = Clock(case), case.key_file(KEY)
