@@ -101,14 +101,16 @@ WAYS = {f.__name__.replace("_", "-"): f for f in (
     near_end, far_end, black_hole, unreachable, route_lost, gone, address_changed, host_vanishes, hangs)}
 
 
-@each(*WAYS)
+# A datagram socket notices nothing by itself: it stays bound to an interface or an address that is no more.
+@each(*WAYS, "udp-black-hole", "udp-gone", "udp-address-changed", "udp-host-vanishes")
 @waits
 def test_cut(case, way):
     """the way is cut: found by the poll and told over the other path, which delivers; mended: told, and used again"""
+    transport, way = ("udp", way.removeprefix("udp-")) if way.startswith("udp-") else ("tcp", way)
     country = Country(case)
     first, second = country.receivers()
     panel = rig.Panel(case)
-    gateway = country.gateway(*country.paths(first, second, **QUICK), panel.table()).start()
+    gateway = country.gateway(*country.paths(first, second, transport=transport, **QUICK), panel.table()).start()
     panel.must("call before")
     eventually("it is delivered", lambda: came([first, second], "call"))
     gateway.until_delivered()
@@ -150,6 +152,24 @@ def test_cut(case, way):
     require("over its own interface", after[0]["path"]["remote"].startswith(source), after[0])
     expect("all that came", came([first, second], "call"),
            {"call before", *(f"call during {n}" for n in range(3)), *(f"call after {n}" for n in range(count))})  # fmt: skip
+
+
+@waits
+def test_interface_comes(case):
+    """a modem that is not there at the start: told in words, the other path carries; it comes, and is used"""
+    country = Country(case)
+    first, second = country.receivers()
+    country.box.ip("link", "del", "eth-fibre")
+    panel = rig.Panel(case)
+    gateway = country.gateway(*country.paths(first, second, **QUICK), panel.table()).start()
+    panel.must("call before")
+    second.until_text("call before")
+    second.until("the path's trouble", lambda e: is_trouble(e, "fibre") and "eth-fibre" in e["text"])
+    country.fibre.plug_in()
+    eventually("the first path works", lambda: gateway.path_state("fibre"), lambda state: state == "works")
+    eventually("its trouble's end", lambda: [e for r in (first, second) for e in r.feed() if is_end(e, "fibre")])
+    panel.must("call after")
+    first.until_text("call after")
 
 
 @waits
