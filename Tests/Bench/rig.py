@@ -122,7 +122,7 @@ def compile_all():
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not compiler:
         raise Failure("There is no C compiler: the floors and peers are written in C. Install gcc.")
-    options = {"floor": [], "peers": ["-lutil"], "preload": ["-fPIC", "-shared", "-ldl"]}
+    options = {"delay": [], "floor": [], "peers": ["-lutil"], "preload": ["-fPIC", "-shared", "-ldl"]}
     for name, libraries in options.items():
         source = os.path.join(HERE, name + ".c")
         command = [compiler, "-std=gnu11", "-O2", "-o", os.path.join(place, name), source, *libraries]
@@ -217,7 +217,10 @@ class Floor(Peer):
 class Gateway:
     """The program under measurement, with a state directory of its own."""
 
-    def __init__(self, program, disk, port, devices="", environment=None):
+    def __init__(self, program, disk, port, devices="", environment=None, centre="", paths=None):
+        """- Parameters:
+        - centre: more settings of the one receiver, at `port`.
+        - paths: receivers and paths to them, instead of that one."""
         self.program = program
         self.directory = tempfile.mkdtemp(dir=disk.directory, prefix="gateway-")
         self.state = os.path.join(self.directory, "state")
@@ -229,7 +232,8 @@ class Gateway:
             file.write(
                 f'[site]\nname = "Benchmark"\naccount = "4711"\nclock = "trusted"\nstate = "{self.state}"\n'
                 f'socket = "{place}/{os.path.basename(self.directory)}"\n'
-                f'[receiver.centre]\naddress = "127.0.0.1:{port}"\n[path.line]\nreceiver = "centre"\n{devices}')
+                + (paths or f'[receiver.centre]\naddress = "127.0.0.1:{port}"\n{centre}[path.line]\nreceiver = "centre"\n')
+                + devices)
         self.environment = {
             **os.environ, "LD_PRELOAD": os.path.join(place, "preload"), "BENCH_SYNCS": self.syncs_file,
             **(environment or {})}

@@ -165,6 +165,23 @@ struct WaitingTests {
         #expect(waiting.retryUnreadable() == 0 && waiting.count == 1)
     }
 
+    @Test("What the disk does not give is tried again in turn")
+    func unreadableInTurn() {
+        var waiting = Waiting()
+        for id in 1...3 as ClosedRange<Int64> {
+            waiting.add(id, point: "smoke", urgency: .fire)
+            waiting.setAside(id)
+        }
+        #expect((1...3).allSatisfy { waiting.isSetAside($0) })
+        for id in [1, 2, 3, 1] as [Int64] {
+            #expect(waiting.retryUnreadable(atMost: 1) == 1)
+            #expect(waiting.take(for: "a", over: "x")?.id == id)
+            waiting.setAside(id)
+            waiting.release(id)
+        }
+        #expect(waiting.take(for: "a", over: "x") == nil && waiting.retryUnreadable() == 3)
+    }
+
     @Test("Points that come and go, as a panel's addresses may, take no lasting room and keep their order")
     func manyPoints() {
         var waiting = Waiting()

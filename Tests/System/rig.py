@@ -4,6 +4,8 @@ A test is a function `test_NAME(case)` in a module test_*.py; its docstring says
 Nothing here measures speed: what must happen is waited for with a long deadline, because the machine may be busy.
 """
 
+import calendar
+import datetime
 import json
 import os
 import pathlib
@@ -34,6 +36,12 @@ def each(*values):
 def limit(seconds):
     """The longest that a test may take, instead of four minutes."""
     return lambda test: setattr(test, "limit", seconds) or test
+
+
+def waits(test):
+    """Marks a test that takes long and works little: it runs beside the others, and more of its kind at once."""
+    test.waits = True
+    return test
 
 
 def peer_python(name):
@@ -69,6 +77,12 @@ def eventually(what, look, until=bool, within=PATIENCE):
         if time.monotonic() > end:
             raise Failed(f"{what}: not within {within} s\n  last seen: {shown(seen)}")
         time.sleep(0.1)
+
+
+def seconds(text):
+    """Since 1970 UTC, of a time in a feed: ISO 8601."""
+    then = datetime.datetime.fromisoformat(text.removesuffix("Z"))
+    return calendar.timegm(then.timetuple()) + then.microsecond / 1e6
 
 
 class Case:
@@ -260,6 +274,16 @@ class Board:
         return "".join(text[-1] for text in lines if text.startswith(f"{chip} {line} "))
 
 
+def stand_in(case, name):
+    """Builds Tests/Standins/NAME/NAME.c, to be loaded before the C library; returns the file for LD_PRELOAD."""
+    library = case.directory / f"{name}.so"
+    result = case.run([
+        "cc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o", library,
+        ROOT / "Tests" / "Standins" / name / f"{name}.c", "-ldl"])  # fmt: skip
+    expect(f"cc {name}.c ({result.stdout})", result.returncode, 0)
+    return str(library)
+
+
 def table(name, /, **settings):
     """A table of the site file. Underlines in names become hyphens."""
 
@@ -347,8 +371,8 @@ class Gateway:
 class Receiver:
     """`larmnod receive`: the alarm centre's end. May be started again: its store stays."""
 
-    def __init__(self, case, name="centre", *options, key=None, account="4711", address=None):
-        self.case, self.name = case, name
+    def __init__(self, case, name="centre", *options, key=None, account="4711", address=None, program=None):
+        self.case, self.name, self.program = case, name, program or [case.program]
         self.address = address or f"{case.host}:{case.port()}"
         self.file = case.directory / f"{name}.feed"
         self.options = [*(["--account", f"{account}={key}"] if key else []), *options]
@@ -357,7 +381,7 @@ class Receiver:
     def start(self):
         before = self.process.text().count("Listening") if hasattr(self, "process") else 0
         self.process = self.case.start(
-            self.name, [self.case.program, "receive", "--listen", self.address, "--store", self.file, *self.options],
+            self.name, [*self.program, "receive", "--listen", self.address, "--store", self.file, *self.options],
             stdin=subprocess.PIPE, output=subprocess.DEVNULL)  # fmt: skip
         eventually(f"{self.name} listens", lambda: self.process.text().count("Listening") > before)
 

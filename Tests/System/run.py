@@ -110,7 +110,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--long", action="store_true", help="200 kills instead of 25, and longer elsewhere")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
-    parser.add_argument("--workers", type=int, default=2, help="tests at once")
+    parser.add_argument("--workers", type=int, default=2, help="tests at once; twice as many that mostly wait")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--directory", help=argparse.SUPPRESS)
@@ -129,16 +129,21 @@ def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is cleared away
     try:
         subprocess.run([HERE.parent / "Standins" / "libgpiod" / "build.sh", base / "standin"], check=True)
-        with concurrent.futures.ThreadPoolExecutor(options.workers) as pool:
+        # Those that mostly wait have a pool of their own.
+        pools = [concurrent.futures.ThreadPoolExecutor(options.workers * each) for each in (1, 2)]
+        with pools[0], pools[1]:
             # The longest first.
             order = sorted(names, key=lambda name: -getattr(tests()[name][0], "limit", LIMIT))
+            begun = [
+                pools[getattr(tests()[name][0], "waits", False)].submit(judge, options, base, name) for name in order]
             try:
-                for done in concurrent.futures.as_completed([pool.submit(judge, options, base, name) for name in order]):
+                for done in concurrent.futures.as_completed(begun):
                     ok, line = done.result()
                     passed += ok
                     print(line, flush=True)
             except KeyboardInterrupt:
-                pool.shutdown(wait=False, cancel_futures=True)
+                for pool in pools:
+                    pool.shutdown(wait=False, cancel_futures=True)
                 for group in RUNNING.copy():
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(group, signal.SIGKILL)

@@ -182,6 +182,87 @@ def test_read_only_at_start(case):
     expect("calls that did not come", sorted({*stored, "on disk again"} - set(centre.texts())), [])
 
 
+@each("write", "sync", "read", "every")
+def test_medium_error(case, what):
+    """the medium fails (EIO): no ACK without the receiver's, alarms go on through it, it is told; well again: stored again"""
+    centre, panel = rig.Receiver(case), rig.Panel(case, "panel", "--poll", "0", "--answer", "20")
+    other = rig.Panel(case, "other", "--poll", "0", "--answer", "20")
+    fails = case.directory / "fails"
+    fails.write_text("...")
+    gateway = rig.Gateway(
+        case, rig.path("a", centre.address, timeout="1s", attempts=2), panel.table(), other.table("other", zone=12),
+        environment={
+            "LD_PRELOAD": rig.stand_in(case, "disk"), "LARMNOD_BAD_DISK": case.path("state"),
+            "LARMNOD_BAD_DISK_FAILS": str(fails)}).start()  # fmt: skip
+    gateway.until_delivered()
+    centre.kill()
+    stored, refusals = acknowledged_texts(panel, "before", 20)
+    expect("refusals", refusals, set())
+    overwrite(fails, 0, {"write": b"w..", "sync": b".s.", "read": b"..r", "every": b"wsr"}[what])
+    acked, refusals = acknowledged_texts(panel, "failing", 3)
+    if what == "read":
+        stored += acked  # that it cannot be read back does not show yet
+    else:
+        expect("calls acknowledged though they are on no disk and nobody has them", acked, [])
+        require("the panel's answer", refusals in REFUSALS, refusals)
+        eventually("the store's trouble is shown", lambda: gateway.status().get("storeTrouble"))
+        require("status tells it to people", "disk" in gateway.ask("status").stdout, gateway.ask("status").stdout)
+    centre.start()
+    other.must("with the receiver")
+    if what != "read":  # nothing goes to the disk: what waits there and cannot be read holds up nobody
+        centre.until_text("with the receiver")
+    if what != "read":
+        centre.until("the trouble", lambda e: e["sia"] == "YX")
+    overwrite(fails, 0, b"...")
+    eventually("the store's trouble ends", lambda: gateway.status().get("storeTrouble"), lambda trouble: trouble is None)
+    eventually("what was stored before is delivered", lambda: set(stored) - set(centre.texts()), lambda left: not left)
+    centre.kill()
+    panel.must("on disk again")
+    gateway.kill()
+    gateway.start()
+    centre.start()
+    gateway.until_delivered()
+    wanted = {*stored, "with the receiver", "on disk again"}
+    expect("calls that heard ACK and did not come", sorted(wanted - set(centre.texts())), [])
+    came = [t for t in centre.texts() if t in stored]
+    expect("what was stored before, in order and once", came, stored)
+
+
+def test_block_device_fails(case):
+    """the block device below the file system fails (EIO on ext4): alarms go on through the receiver, and it is told"""
+    memory = mounted(case, "tmpfs")
+    image, directory = memory / "image", case.directory / "ext4"
+    directory.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(64 << 20)
+    # A sparse image on a file system without room: what is written to it beyond that is a medium error to ext4.
+    root(case, "mkfs.ext4", "-q", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0", "-J", "size=4", image)
+    root(case, "mount", "-o", "loop", image, directory)
+    root(case, "chown", f"{os.getuid()}:{os.getgid()}", directory)
+    centre, panel = rig.Receiver(case), rig.Panel(case, "panel", "--poll", "0", "--answer", "20")
+    gateway = site(case, centre, panel, directory / "state").start()
+    gateway.until_delivered()
+    centre.kill()
+    stored, refusals = acknowledged_texts(panel, "before", 20)
+    expect("refusals", refusals, set())
+    fill(memory)
+    sure = list(stored)
+    for rounds in range(60):
+        acked, refusals = acknowledged_texts(panel, f"failing {rounds}", 40)
+        stored += acked
+        if refusals:
+            break
+        fill(memory)
+    require("the failing device is noticed, and the panel told", refusals in REFUSALS, refusals or f"{len(stored)} stored")
+    eventually("the store's trouble is shown", lambda: gateway.status().get("storeTrouble"))
+    centre.start()
+    eventually("what is stored is delivered", lambda: set(sure) - set(centre.texts()), lambda left: not left)
+    centre.until("the trouble", lambda e: e["sia"] == "YX")
+    panel.must("through memory")
+    require("what was acknowledged is at the centre at once", "through memory" in centre.texts(), centre.texts()[-5:])
+    eventually("all that heard ACK is delivered", lambda: set(stored) - set(centre.texts()), lambda left: not left)
+
+
 def overwrite(file, offset, data):
     with open(file, "r+b") as target:
         target.seek(offset)

@@ -4,7 +4,7 @@ import time
 
 import rig
 import wire
-from rig import each, eventually, expect, limit, require
+from rig import each, eventually, expect, limit, require, waits
 
 KEY = "hex:00112233445566778899AABBCCDDEEFF"
 ENCRYPTED = ("plain-ack", "key-block", "nak-storm")
@@ -59,6 +59,41 @@ def test_first_path(case, mode):
     texts = [t for t in first.texts() + second.texts() if t and t.startswith(("before", "meanwhile"))]
     require("each event came at least once", len(set(texts)) == 6, texts)
     eventually("the path is well again", lambda: gateway.path_state("a"), lambda state: state == "works")
+
+
+@each("plain", "encrypted")
+@limit(400)
+@waits
+def test_lies(case, kind):
+    """every answer that is not the receiver's ACK: the second path delivers, nothing counts as delivered, the first recovers"""
+    key = case.key_file(KEY) if kind == "encrypted" else None
+    first, second = rig.Receiver(case, "first", key=key), rig.Receiver(case, "second", key=key)
+    middle = wire.Middle(case, first.address)
+    panel = rig.Panel(case, "panel", "--poll", "0")
+    settings = {"timeout": "1s", "attempts": 1, "poll": "1s", **({"key": key} if key else {})}
+    gateway = rig.Gateway(
+        case, rig.path("a", middle.address, **settings), rig.path("b", second.address, **settings), panel.table()).start()
+    lies = [*(f"lie {name}" for name in (wire.ENCRYPTED_LIES if key else wire.LIES)), "reset"]
+    case.random.shuffle(lies)
+    for lie in lies:
+        count = 0
+
+        def honest():
+            nonlocal count
+            count += 1
+            panel.must(f"honest {lie} {count}")
+            gateway.until_delivered()
+            return f"honest {lie} {count}" in first.texts()
+
+        middle.mode = "pass"
+        eventually(f"the first path carries before: {lie}", honest)
+        middle.mode, seen = lie, len(middle.frames)
+        panel.must(f"during {lie}")
+        second.until_text(f"during {lie}")
+        gateway.until_delivered()
+        require(f"the first receiver was asked: {lie}", len(middle.frames) > seen)
+    listed = [(e["text"], e["path"]) for e in gateway.events() if e["text"].startswith("during")]
+    expect("what delivered", sorted(listed), sorted((f"during {lie}", "b") for lie in lies))
 
 
 def test_refused_by_all(case):

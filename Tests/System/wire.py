@@ -4,6 +4,7 @@ import os
 import re
 import select
 import socket
+import struct
 import threading
 import time
 
@@ -45,6 +46,71 @@ WILD_TIMES = ["_00:00:00,01-01-1970", "_23:59:59,12-31-9999", "_12:00:00,02-29-2
               "_00:00:00,01-01-0001", "_12:00:00", "_"]  # fmt: skip
 
 
+def parts(request):
+    """Of a request: its sequence number, and its receiver number, line and account as they stand."""
+    _, _, number, header = HEADER.search(request).groups()
+    return number.decode(), header.decode()
+
+
+def ack(number, header, token="ACK"):
+    return frame(f'"{token}"{number}{header}[]')
+
+
+def next_numbers(number, count):
+    return [f"{(int(number) + n) % 9999 + 1:04}" for n in range(count)]
+
+
+PORTAL = (
+    b"HTTP/1.1 302 Found\r\nLocation: http://login.example/?from=larm\r\nContent-Type: text/html\r\n"
+    b"Content-Length: 61\r\nConnection: close\r\n\r\n<html><body>\r\n\"ACK\" Please log in to use this network</body></html>")
+
+# Answers that acknowledge nothing: from a request, its number and header, and what the receiver has said before.
+LIES = {
+    "another-account": lambda request, number, header, said: ack(number, re.sub("#.*", "#9999", header)),
+    "another-line": lambda request, number, header, said: ack(number, header.replace("L", "L7", 1)),
+    "another-receiver": lambda request, number, header, said: ack(number, "R5" + header[header.index("L"):]),
+    "wrong-checksum": lambda request, number, header, said: b"\n0BAD" + answer("ACK", request)[5:],
+    "wrong-length": lambda request, number, header, said: (r := answer("ACK", request))[:5] + b"00FF" + r[9:],
+    "earlier-replies": lambda request, number, header, said: b"".join(r for r in said if b"0000" not in r),
+    "later-numbers": lambda request, number, header, said: b"".join(ack(n, header) for n in next_numbers(number, 40)),
+    "other-duh": lambda request, number, header, said: ack(next_numbers(number, 1)[0], header, "DUH"),
+    "cut-short": lambda request, number, header, said: answer("ACK", request)[:-1],
+    "no-beginning": lambda request, number, header, said: answer("ACK", request)[1:],
+    "echo": lambda request, number, header, said: request,
+    "asks-itself": lambda request, number, header, said: ack("0000", header, "NULL"),
+    "response": lambda request, number, header, said: ack(number, header, "RSP"),
+    "unknown-word": lambda request, number, header, said: ack(number, header, "YES"),
+    "nak-without-time": lambda request, number, header, said: nak(""),
+    "portal": lambda request, number, header, said: PORTAL,
+    "other-protocol": lambda request, number, header, said: b"SSH-2.0-OpenSSH_9.2\r\n",
+    "tls-alert": lambda request, number, header, said: bytes.fromhex("15030100020228"),
+    "zeros": lambda request, number, header, said: bytes(4096),
+    "empty-frames": lambda request, number, header, said: b"\n\r" * 60,
+}
+# The same where everything is encrypted. What was really said once is the only thing that a stranger can say.
+ENCRYPTED_LIES = {
+    "plain": lambda request, number, header, said: answer("ACK", request),
+    "marked-as-encrypted": lambda request, number, header, said: answer("*ACK", request),
+    "random-digits": lambda request, number, header, said: (
+        frame(f'"*ACK"{number}{header}[{os.urandom(48).hex().upper()}')),
+    "earlier-under-this-number": lambda request, number, header, said: renumbered(said, number),
+    "changed": lambda request, number, header, said: renumbered(said, number, flip=True),
+    "cut-digits": lambda request, number, header, said: renumbered(said, number, cut=7),
+    "earlier-replies": lambda request, number, header, said: b"".join(r for r in said if b'"0000' not in r),
+}
+
+
+def renumbered(said, number, flip=False, cut=0):
+    """What the receiver has said to an event once, under another number; may be spoiled as well."""
+    for reply in said:
+        found = HEADER.search(reply)
+        if found and found[3] != b"0000":
+            body = reply[9:-1].decode().replace(f'"{found[3].decode()}', f'"{number}', 1)
+            body = body[:len(body) - cut]
+            return frame(body[:-5] + ("0" if body[-5] != "0" else "1") + body[-4:] if flip else body)
+    return b""
+
+
 class Middle:
     """Between the gateway and a receiver: passes frames on and records them, or does what `mode` says instead.
 
@@ -60,12 +126,14 @@ class Middle:
     duh             refuses everything
     plain-ack       acknowledges without encryption
     key-block       the same, and asks to change the key
+    reset           resets the connection as soon as a frame is there
+    lie NAME        any of `LIES`, or of `ENCRYPTED_LIES` where the request is encrypted
     """
 
     def __init__(self, case, upstream, mode="pass", refuses=None):
         host, port = upstream.rsplit(":", 1)
         self.upstream, self.mode, self.refuses = (host, int(port)), mode, refuses
-        self.frames, self.is_over = [], False
+        self.frames, self.said, self.is_over = [], [], False
         self.listener = socket.create_server((case.host, 0))
         self.address = "%s:%d" % self.listener.getsockname()
         case.endings.append(self.close)
@@ -101,6 +169,7 @@ class Middle:
                     if not data:
                         return
                     if self.mode in ("pass", "polls-only"):
+                        self.said += frames(data)[0]
                         client.sendall(data)
                 if client in ready:
                     data = client.recv(65536)
@@ -149,4 +218,11 @@ class Middle:
             client.sendall(answer("ACK", request))
         elif mode == "key-block":
             client.sendall(answer("ACK", request, more="[K000102030405060708090A0B0C0D0E0F]"))
+        elif mode == "reset":
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return False
+        elif mode.startswith("lie "):
+            lie = (ENCRYPTED_LIES if b'"*' in request else LIES)[mode.removeprefix("lie ")]
+            client.sendall(lie(request, *parts(request), self.said))
+            return mode != "lie portal"
         return True

@@ -105,12 +105,6 @@ public struct SiteStatus: Codable, Sendable {
         public var remark: String
     }
 
-    public struct Supervision: Codable, Sendable {
-        /// "DP4", or "own numbers".
-        public var name: String
-        public var remark: String
-    }
-
     public var site: String
     public var account: String
     public var version: String

@@ -27,7 +27,7 @@ extension Outbox {
         guard let found else {
             do throws(DatabaseError) {
                 let found = try events("WHERE id = ?", [.integer(id)]).first
-                queue.withLock { $0.unreadable[id] = nil }
+                noteReadable(id)
                 return found
             } catch {
                 noteUnreadable(id, error, at: clock().uptime)
@@ -40,15 +40,26 @@ extension Outbox {
     /// So often in a row, half a second apart, an event that is to be sent may not be readable before others go past it.
     private static let unreadableLimit = 3
 
+    /// Whether the disk did not give it lately, so that others go past it.
+    func isSetAside(_ id: Int64) -> Bool { queue.withLock { $0.waiting.isSetAside(id) } }
+
+    private func noteReadable(_ id: Int64) {
+        queue.withLock { queue in
+            // Where one can be read again, the others may be.
+            if queue.unreadable.removeValue(forKey: id) != nil { _ = queue.waiting.retryUnreadable() }
+        }
+    }
+
     private func noteUnreadable(_ id: Int64, _ error: DatabaseError, at now: Int64) {
         queue.withLock { queue in
             queue.unreadable[id, default: 0] += 1
-            guard queue.unreadable[id, default: 0] >= Self.unreadableLimit else { return }
+            // Once the disk is known not to give them, what lies in memory does not wait for each in turn.
+            guard queue.readTrouble != nil || queue.unreadable[id, default: 0] >= Self.unreadableLimit else { return }
             queue.waiting.setAside(id)
             queue.rereadAt = now + Self.rereadInterval
             guard queue.readTrouble == nil else { return }
-            queue.readTrouble =
-                "event \(StoredEvent.sequence(of: id)) cannot be read from the disk: \(error.description)"
+            let event = "event \(StoredEvent.sequence(of: id))"
+            queue.readTrouble = "\(event) cannot be read from the disk: \(error.description)"
             queue.notices.append(.cannotRead(queue.readTrouble ?? ""))
         }
     }
@@ -56,7 +67,7 @@ extension Outbox {
     /// How long an event that the disk does not give is left alone, in milliseconds.
     private static let rereadInterval: Int64 = 10_000
 
-    /// What could not be read is tried again, now and then; once nothing of it is left, that is told.
+    /// What could not be read is tried again, one at a time; once nothing of it is left, that is told.
     func rereadUnreadable() {
         let now = clock().uptime
         let wake = queue.withLock { queue -> (@Sendable () -> Void)? in
@@ -66,7 +77,7 @@ extension Outbox {
                 queue.readTrouble = nil
                 queue.notices.append(.canReadAgain)
             }
-            guard now >= queue.rereadAt, queue.waiting.retryUnreadable() > 0 else { return nil }
+            guard now >= queue.rereadAt, queue.waiting.retryUnreadable(atMost: 1) > 0 else { return nil }
             return queue.onStored
         }
         wake?()

@@ -246,7 +246,10 @@ struct Waiting: Sendable {
     /// The disk does not give it: from now on it blocks nobody, its own point included, and is not taken until `retry`.
     mutating func setAside(_ id: Int64) {
         if let index = refused.firstIndex(where: { $0.id == id }) {
-            refused[index].isUnreadable = true
+            // At the end, so that the others have their turn first.
+            var again = refused.remove(at: index)
+            again.isUnreadable = true
+            refused.append(again)
         } else if let line = lineOfEvent.removeValue(forKey: id) {
             let urgency = lines[line].events.first { $0.id == id }?.urgency ?? .status
             leave(line, id)
@@ -254,10 +257,12 @@ struct Waiting: Sendable {
         }
     }
 
-    /// What was set aside may be taken again. - Returns: how many.
-    mutating func retryUnreadable() -> Int {
+    func isSetAside(_ id: Int64) -> Bool { refused.contains { $0.id == id && $0.isUnreadable } }
+
+    /// What was set aside may be taken again, those first that have been so for longest. - Returns: how many.
+    mutating func retryUnreadable(atMost limit: Int = .max) -> Int {
         var count = 0
-        for index in refused.indices where refused[index].isUnreadable {
+        for index in refused.indices where refused[index].isUnreadable && count < limit {
             refused[index].isUnreadable = false
             count += 1
         }

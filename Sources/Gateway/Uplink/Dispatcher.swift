@@ -63,7 +63,7 @@ struct Dispatcher: Sendable {
         case refused(why: String)
         /// The event cannot be said on this path at all; nothing was sent.
         case cannotBeSaid(why: String)
-        /// The event is not there any more; nothing was sent.
+        /// The event is not there any more, or has been set aside; nothing was sent.
         case vanished
         /// The event cannot be read from the disk at the moment; nothing was sent.
         case notNow

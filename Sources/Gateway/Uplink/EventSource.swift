@@ -10,6 +10,8 @@ protocol EventSource: AnyObject {
     func worth(of id: Int64, for receiver: String, over path: String) -> Urgency?
     func read(_ id: Int64) throws(DatabaseError) -> StoredEvent?
     func event(_ id: Int64) -> StoredEvent?
+    /// It could not be read lately, so that others go past it.
+    func isSetAside(_ id: Int64) -> Bool
     /// It comes from before an outage.
     func isLate(_ id: Int64) -> Bool
     func release(_ id: Int64)
@@ -35,3 +37,8 @@ extension EventSource {
 }
 
 extension Outbox: EventSource {}
+
+extension EventSource {
+    /// What is sent from a copy is not set aside.
+    func isSetAside(_ id: Int64) -> Bool { false }
+}

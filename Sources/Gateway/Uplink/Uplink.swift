@@ -316,7 +316,9 @@ final class Uplink {
         let stored: StoredEvent?
         do { stored = try outbox.read(id) } catch {
             logger.error("event \(StoredEvent.sequence(of: id)) cannot be read now: \(error)")
-            return .failure(Obstacle(input: .notNow))
+            guard outbox.isSetAside(id) else { return .failure(Obstacle(input: .notNow)) }
+            if dispatcher.carriers(of: id) <= 1 { outbox.release(id) }
+            return .failure(Obstacle(input: .vanished))
         }
         guard let stored else {
             outbox.park(id, reason: "it is not in the store", tries: tries.removeValue(forKey: id)?.count ?? 0)
