@@ -20,16 +20,10 @@ protocol EventSource: AnyObject {
     func refuse(_ id: Int64, by receiver: String, of all: Set<String>, isStillSent: Bool) -> Bool
     func park(_ id: Int64, reason: String, tries: Int)
     func isWaiting(_ id: Int64) -> Bool
-    /// How the paths are: for their availability, where that is kept.
-    func observe(_ facts: [Availability.Fact], at now: Moment)
     var waitingCount: Int { get }
     var mostUrgentWaiting: Urgency? { get }
     /// How every path is, told often; for the availability of what counts.
     func observe(_ facts: [Availability.Fact], at now: Moment)
-}
-
-extension EventSource {
-    func observe(_ facts: [Availability.Fact], at now: Moment) {}
 }
 
 extension EventSource {
