@@ -79,6 +79,12 @@ struct ConfigurationExampleTests {
         for match in content.matches(of: /key *= *"([^"]+)"/) {
             try folder.write(String(match.1), "hex:00112233445566778899AABBCCDDEEFF\n")
         }
+        for match in content.matches(of: /certificate *= *"([^"]+)"/) {
+            let pem = try withExtendedLifetime(TestCertificates()) {
+                try Data(contentsOf: URL(fileURLWithPath: $0.path("server.pem")))
+            }
+            try folder.write(String(match.1), pem)
+        }
         switch SiteReader.read(file: try folder.write("site.toml", content), drivers: Self.drivers) {
         case .success(let site): #expect(!site.paths.isEmpty)
         case .failure(let error): Issue.record("\(error)")

@@ -258,7 +258,7 @@ struct CertificateWatchTests {
         let now = Moment(utc: certificate.validUntil - 3 * Self.day, uptime: 5, clock: .known)
         let troubles = CertificateWatch.judge(.own, of: "a", .certificate(certificate), at: now.utc)
         let first = troubles.compactMap { $0.event(account: "4711", now: now, known: { _ in nil }) }
-        #expect(first.map { "\($0.event.sia) \($0.event.contactID) \($0.event.qualifier)" } == ["YX 616 event"])
+        #expect(first.map { "\($0.event.sia) \($0.event.contactID) \($0.event.qualifier)" } == ["YX 300 event"])
         #expect(first.map(\.event.point) == ["path.a.client-certificate"])
         let again = troubles.compactMap { $0.event(account: "4711", now: now, known: { $0.hasSuffix("certificate") }) }
         #expect(again.isEmpty)

@@ -19,7 +19,7 @@ enum KindTable {
         EventKind("carbon-monoxide", "kolmonoxidlarm", "carbon monoxide alarm", "GA", "GR", "162", .event, "162", .restore, .danger, .zone),
         EventKind("centre-move", "flytt till ny larmcentral", "move to another centre", "YG", nil, "306", .event, nil, nil, .status, .none),
         EventKind("centre-move-failed", "flytt till ny larmcentral misslyckad", "move to another centre failed", "RU", nil, "902", .event, nil, nil, .trouble, .none),
-        EventKind("certificate-expiring", "certifikat löper ut", "certificate expiring or expired", "YX", "YZ", "616", .event, "616", .restore, .trouble, .none),
+        EventKind("certificate-expiring", "certifikat löper ut", "certificate expiring or expired", "YX", "YZ", "300", .event, "300", .restore, .trouble, .none),
         EventKind("clock-unknown", "klockan okänd", "clock unknown", "YX", "YZ", "626", .event, "626", .restore, .trouble, .none),
         EventKind("cold", "låg temperatur", "low temperature", "ZA", "ZR", "159", .event, "159", .restore, .technical, .zone),
         EventKind("communication-failure", "kommunikationsfel", "communication failure", "YC", "YK", "350", .event, "350", .restore, .trouble, .none),
