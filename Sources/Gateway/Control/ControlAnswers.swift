@@ -186,7 +186,8 @@ extension Uplink {
                 state: state, why: path.isTrusted ? nil : path.lastFailure,
                 lastAnswer: path.lastGood.map { (uptime - $0) / 1000 }, roundTrip: figures.lastRoundTrip,
                 clockOffset: Double(path.clockOffset) / 1000, acknowledged: figures.acknowledged,
-                failures: figures.failures, encrypted: settings.key != nil, tls: settings.tls != nil)
+                failures: figures.failures, encrypted: settings.key != nil, tls: settings.tls != nil,
+                connections: openConnections(of: settings.name))
         }
     }
 }

@@ -78,6 +78,8 @@ public struct SiteStatus: Codable, Sendable {
         public var encrypted: Bool
         /// Over TLS.
         public var tls = false
+        /// How many connections are open; over UDP one at most.
+        public var connections = 0
     }
 
     public struct Device: Codable, Sendable {

@@ -410,7 +410,8 @@ struct Dispatcher: Sendable {
     }
 
     private mutating func answered(_ exchange: Exchange, _ path: Int, _ now: Int64) -> [Action] {
-        let isFirst = paths[path].health == .untried
+        // Also after a start: the path may have been told down by a daemon that was then cut off.
+        let isFirst = paths[path].lastGood == nil && paths[path].toldDown == nil
         paths[path].failures = 0
         paths[path].backOff = 0
         paths[path].nextTry = now
@@ -423,7 +424,6 @@ struct Dispatcher: Sendable {
         }
         if paths[path].health != .working { paths[path].worksSince = now }
         paths[path].health = .working
-        // Also after a start: the path may have been told down by a daemon that was then cut off.
         return isFirst ? [.pathUp(path)] : tellRecovery(path, now)
     }
 

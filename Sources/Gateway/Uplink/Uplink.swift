@@ -115,6 +115,11 @@ final class Uplink {
     }
 
     var pathSettings: [PathSettings] { settings }
+
+    func openConnections(of path: String) -> Int {
+        zip(settings, connections).first { $0.0.name == path }?.1.count(where: \.isOpen) ?? 0
+    }
+
     var uptime: Int64 { clock().uptime }
 
     private func woken() {
