@@ -187,7 +187,7 @@ extension Uplink {
                 lastAnswer: path.lastGood.map { (uptime - $0) / 1000 }, roundTrip: figures.lastRoundTrip,
                 clockOffset: Double(path.clockOffset) / 1000, acknowledged: figures.acknowledged,
                 failures: figures.failures, encrypted: settings.key != nil, tls: settings.tls != nil)
-        }
+        }.enumerated().map { index, path in trust[index].described(path) }
     }
 }
 

@@ -78,6 +78,14 @@ public struct SiteStatus: Codable, Sendable {
         public var encrypted: Bool
         /// Over TLS.
         public var tls = false
+        /// "new" or "old", where the path has an old key as well as a new one.
+        public var keyInUse: String?
+        /// How many frames came in the place of replies since the start, by kind (docs/security.md).
+        public var ignored: [String: Int]?
+        /// Replies that came late, or twice.
+        public var lateOrRepeated: Int?
+        /// The newest strange reply, in words, while they are told of and have not ended.
+        public var strange: String?
     }
 
     public struct Device: Codable, Sendable {
