@@ -159,6 +159,9 @@ import Testing
         #expect(error?.description.hasPrefix("\(list):2:") == true)
         let empty = try scratch.write("empty", "# nobody\n")
         #expect(throws: AccountError.self) { try Accounts.read(list: empty) }
+    }
+
+    @Test func anAccountIsListedOnceOrWithEachOfItsKeys() throws {
         let keys = try (0..<5).map { try Key(text: "a key of 16 let\($0)") }
         let entries = try keys.map { try Accounts.Entry(account: "00AB", key: $0) }
         #expect(try Accounts(Array(entries.prefix(4))).standing(of: "00ab") == .encrypted(Array(keys.prefix(4))))

@@ -26,7 +26,7 @@ final class AddressBook {
     struct Entry: Equatable, Sendable {
         var host: String
         var port: Int
-        /// In digits, those that worked or were preferred first.
+        /// In digits, those that the system prefers first.
         var addresses: [String]
     }
 

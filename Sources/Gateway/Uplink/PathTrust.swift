@@ -79,33 +79,27 @@ struct PathTrust: Sendable {
             ignore(kind, why, frame, judged.header, now, &said)
             return .ignore
         }
-        if let seal = judged.seal, !isBelieved(seal, judged, frame, sent, now, &said) {
-            // Asked again by its clock, a receiver whose clock was set back answers anew.
-            guard case .wentBack = lastFinding else { return .ignore }
-            return sent.use.isTrial ? .endTrial : .reply(.clock(seal.time))
-        }
+        if let seal = judged.seal, let instead = doubt(seal, judged, frame, sent, now, &said) { return instead }
         return take(judged.verdict, frame, sent, now, &said)
     }
 
-    private var lastFinding = ReplyMemory.Finding.fresh
-
-    private mutating func isBelieved(
+    /// What an encrypted ACK means where it is not to be believed; nil where it is.
+    private mutating func doubt(
         _ seal: ReplySeal, _ judged: JudgedReply, _ frame: [UInt8], _ sent: Sent, _ now: Int64, _ said: inout Said
-    ) -> Bool {
-        lastFinding = memory.look(seal, isOfNow: judged.verdict == .acknowledged, sentAt: sent.at, now: now)
-        switch lastFinding {
-        case .fresh: return true
-        case .replayed:
-            ignore(.replayed, "an acknowledgement that was used before", frame, judged.header, now, &said)
-            return false
-        case .wentBack(let by):
-            ignore(
-                .timeWentBack, "an acknowledgement \(by / 1000) s older than one before it", frame, judged.header, now,
-                &said)
-            return false
+    ) -> Outcome? {
+        switch memory.look(seal, isOfNow: judged.verdict == .acknowledged, sentAt: sent.at, now: now) {
+        case .fresh: return nil
         case .steppedBack(let by):
             said.log.append("path \(name): the receiver's clock was set back by \(by / 1000) s")
-            return true
+            return nil
+        case .replayed:
+            ignore(.replayed, "an acknowledgement that was used before", frame, judged.header, now, &said)
+            return .ignore
+        case .wentBack(let by):
+            let why = "an acknowledgement \(by / 1000) s older than one before it"
+            ignore(.timeWentBack, why, frame, judged.header, now, &said)
+            // Asked again by its clock, a receiver whose clock was set back answers anew.
+            return sent.use.isTrial ? .endTrial : .reply(.clock(seal.time))
         }
     }
 
