@@ -22,7 +22,9 @@ struct ReplyMemoryTests {
             let time = Timestamp(utc: ReplyMemoryTests.noon + ahead + now)
             let pad =
                 padVaries ? [UInt8(truncatingIfNeeded: count), UInt8(truncatingIfNeeded: count >> 8)] : [112, 112]
-            return ReplySeal(time: time, tail: pad + time.bytes, head: pad + time.bytes.prefix(2))
+            // As pysiaalarm has it: the pad is cut to what is needed, which differs between events and link tests.
+            let length = padVaries || count % 3 > 0 ? 2 : 1
+            return ReplySeal(time: time, tail: pad.prefix(length) + time.bytes, pad: Array(pad.prefix(length)))
         }
     }
 

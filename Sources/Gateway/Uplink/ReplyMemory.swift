@@ -36,7 +36,7 @@ struct ReplyMemory: Sendable {
         var time: Int64
         var at: Int64
         var mark: Int
-        var head: [UInt8]
+        var pad: [UInt8]
     }
 
     /// The time limit for replies: an answer may be so late.
@@ -59,7 +59,7 @@ struct ReplyMemory: Sendable {
     ///   - isOfNow: its time is near that of the message, by the clock we believe the receiver to have.
     ///   - sentAt: when the message was sent, `now` when the reply came.
     mutating func look(_ seal: ReplySeal, isOfNow: Bool, sentAt: Int64, now: Int64) -> Finding {
-        let heard = Heard(time: seal.time.utc, at: now, mark: seal.tail.hashValue, head: seal.head)
+        let heard = Heard(time: seal.time.utc, at: now, mark: seal.tail.hashValue, pad: seal.pad)
         if claim?.mark == heard.mark { return .replayed }
         if seen.contains(heard.mark), padVaries == true { return .replayed }
         if let latest, latest.mark == heard.mark {
@@ -87,9 +87,9 @@ struct ReplyMemory: Sendable {
 
     private mutating func accept(_ heard: Heard, asAnchor: Bool) {
         if asAnchor { anchor = heard }
-        if let latest, latest.mark != heard.mark, latest.time / 3_600_000 == heard.time / 3_600_000 {
-            // A short reply has the hour in its first block, so two of one hour are compared.
-            if latest.head == heard.head { padVaries = false } else if padVaries == nil { padVaries = true }
+        // Only pads of one length are compared: a constant one may be cut to what is needed.
+        if let latest, latest.mark != heard.mark, latest.pad.count == heard.pad.count, !heard.pad.isEmpty {
+            if latest.pad == heard.pad { padVaries = false } else if padVaries == nil { padVaries = true }
         }
         claim = nil
         latest = heard

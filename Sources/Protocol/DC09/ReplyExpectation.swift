@@ -42,13 +42,13 @@ public struct ReplySeal: Sendable, Hashable {
     /// CBC text says only by changing the block before it, which ruins that one; so neither of these two can be changed
     /// without ruining the time. What is before and behind them can.
     public var tail: [UInt8]
-    /// The first block: the beginning of the pad.
-    public var head: [UInt8]
+    /// What stands before the first bracket, decrypted: the pad, with a bar behind it where the receiver puts one.
+    public var pad: [UInt8]
 
-    public init(time: Timestamp, tail: [UInt8], head: [UInt8]) {
+    public init(time: Timestamp, tail: [UInt8], pad: [UInt8]) {
         self.time = time
         self.tail = tail
-        self.head = head
+        self.pad = pad
     }
 
     /// Nil where the key does not open it to a message with a time.
@@ -61,7 +61,7 @@ public struct ReplySeal: Sendable, Hashable {
         let last = (start + written.count - 1) / Cipher.block
         self.init(
             time: time, tail: Array(cipher[max(0, last - 1) * Cipher.block..<(last + 1) * Cipher.block]),
-            head: Array(cipher.prefix(Cipher.block)))
+            pad: Array(plain.prefix { $0 != UInt8(ascii: "]") }))
     }
 }
 
