@@ -29,6 +29,7 @@ final class Uplink {
     private var timerRings: Int64 = 0
     private var isDeciding = false
     private(set) var figures: [Figures]
+    private let book: AddressBook?
     /// Keys and strange replies, for each path.
     private(set) var trust: [PathTrust]
     /// The watchdog's evidence that the loop runs.
@@ -69,12 +70,17 @@ final class Uplink {
     /// Asked before an event that every receiver has refused is parked; where it may not be, it waits for others.
     var mayPark: (_ id: Int64) -> Bool = { _ in true }
 
+    /// - Parameters:
+    ///   - known: the last stored states of points.
+    ///   - book: the last good addresses of receivers.
     init(
         outbox: any EventSource, paths: [PathSettings], on loop: any EventLoop, clock: @escaping @Sendable () -> Moment,
         lifeSign: LifeSign, report: @escaping (BoxTrouble) -> Void,
-        pathsChanged: @escaping ([PathState]) -> Void = { _ in }
+        pathsChanged: @escaping ([PathState]) -> Void = { _ in }, known: [String: Bool] = [:],
+        book: AddressBook? = nil
     ) {
         self.outbox = outbox
+        self.book = book
         settings = paths
         self.clock = clock
         self.loop = loop
@@ -90,9 +96,8 @@ final class Uplink {
             })
         sending = paths.map { Array(repeating: nil, count: $0.connections) }
         figures = Array(repeating: Figures(), count: paths.count)
-        let states = outbox.lastStates()
         let now = clock().uptime
-        trust = paths.map { PathTrust($0, now: now) { states[$0] } }
+        trust = paths.map { PathTrust($0, now: now) { known[$0] } }
     }
 
     /// Takes over from one that has stopped: what was said without its time is said so again.
@@ -101,7 +106,7 @@ final class Uplink {
     /// Begins. From now on the outbox wakes it.
     func start() {
         let loop = loop
-        let book = AddressBook(directory: outbox.directory.path)
+        let book = book
         connections = settings.enumerated().map { index, path in
             (0..<path.connections).map { lane in
                 Connection(path, book: book, on: loop) { [weak self] in self?.heard($0, on: index, lane) }
