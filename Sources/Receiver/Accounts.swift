@@ -14,21 +14,36 @@ public struct Accounts: Sendable {
     /// Whether an account is listed, and how it must speak.
     enum Standing: Sendable, Hashable {
         case plain
-        case encrypted(Key)
+        /// Under any of these keys: more than one while its transmitter goes over to a new one.
+        case encrypted([Key])
         /// Not listed; `refused` says whether it is heard all the same.
         case unknown(refused: Bool)
     }
 
-    private var keys: [String: Key?] = [:]
+    /// The keys of each account; none: it speaks plain.
+    private var keys: [String: [Key]] = [:]
     private let unknown: Unknown
     private let anyone: Bool
 
-    /// - Parameter entries: none means that any account is welcome, in plain.
+    /// Keys of one account: each is tried for each of its messages.
+    public static let mostKeys = 4
+
+    /// - Parameter entries: none means that any account is welcome, in plain. An account is listed once, or once with
+    ///   each of its keys.
     public init(_ entries: [Entry] = [], unknown: Unknown = .refuse) throws(AccountError) {
         for entry in entries {
-            guard keys.updateValue(entry.key, forKey: entry.account) == nil else {
-                throw AccountError("account \(entry.account) is listed twice. Keep one of them.")
+            guard let known = keys[entry.account] else {
+                keys[entry.account] = entry.key.map { [$0] } ?? []
+                continue
             }
+            guard let key = entry.key, !known.isEmpty, !known.contains(key) else {
+                throw AccountError(
+                    "account \(entry.account) is listed twice. Keep one of them, or give each another key.")
+            }
+            guard known.count < Self.mostKeys else {
+                throw AccountError("account \(entry.account) has more than \(Self.mostKeys) keys. Keep those in use.")
+            }
+            keys[entry.account] = known + [key]
         }
         anyone = entries.isEmpty
         self.unknown = unknown
@@ -38,8 +53,8 @@ public struct Accounts: Sendable {
     ///   count).
     func standing(of account: String) -> Standing {
         if anyone { return .plain }
-        guard let key = keys[account.uppercased()] else { return .unknown(refused: unknown == .refuse) }
-        return key.map(Standing.encrypted) ?? .plain
+        guard let keys = keys[account.uppercased()] else { return .unknown(refused: unknown == .refuse) }
+        return keys.isEmpty ? .plain : .encrypted(keys)
     }
 
     /// One listed account.

@@ -43,7 +43,7 @@ public struct Judge: Sendable {
         }
 
         let standing = accounts.standing(of: header.account)
-        var key: Key?
+        var keys: [Key] = []
         switch standing {
         case .plain: break
         case .unknown(let refused):
@@ -52,10 +52,10 @@ public struct Judge: Sendable {
             guard envelope.isEncrypted else {
                 return refusal(header, "account \(header.account) has a key, and this is not encrypted")
             }
-            key = agreed
+            keys = agreed
         }
 
-        let message = try envelope.opened(with: key)
+        let (message, key) = try Self.open(envelope, keys)
         if message.wasEncrypted, !TimeWindow.accepts(message.timestamp, now: utc) {
             let time = message.timestamp.map { "its clock says \($0)" } ?? "encrypted, and without a time"
             return Judgement(
@@ -86,6 +86,14 @@ public struct Judge: Sendable {
             judgement.mark = (mark, of: account)
         }
         return judgement
+    }
+
+    /// With the key that gives a message with a time, as every encrypted one has; else as far as the first key goes.
+    private static func open(_ envelope: Envelope, _ keys: [Key]) throws(FrameError) -> (Message, Key?) {
+        for key in keys where keys.count > 1 {
+            if let message = try? envelope.opened(with: key), message.timestamp != nil { return (message, key) }
+        }
+        return (try envelope.opened(with: keys.first), keys.first)
     }
 
     private func refusal(_ header: Header, _ reason: String) -> Judgement {

@@ -42,13 +42,15 @@ struct Receive: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "An account that is heard, and the file with its key (one line, hex:… or text:…, mode 0600) if it must "
-                + "encrypt. May be repeated. None, and no list: any account, in plain.", valueName: "account[=keyfile]")
+                + "encrypt. May be repeated, also with another key of the same account (at most four), as while keys "
+                + "are changed. None, and no list: any account, in plain.", valueName: "account[=keyfile]")
     )
     var account: [String] = []
 
     @Option(
         help: ArgumentHelp(
-            "A list of accounts: ACCOUNT or ACCOUNT KEYFILE a line, # begins a comment.", valueName: "file"))
+            "A list of accounts: ACCOUNT or ACCOUNT KEYFILE a line, # begins a comment; a line for each key.",
+            valueName: "file"))
     var accounts: String?
 
     @Option(help: "What becomes of an account that is not listed: refuse (DUH), or accept in plain.")

@@ -41,6 +41,7 @@ struct ConfigurationRefusalTests {
     ]
 
     private func keys(in folder: Folder) throws {
+        try folder.write("keys/good.key", "text:Sesam Sesam Sesa\n")
         try folder.write("keys/open.key", "hex:feedfacefeedfacefeedfacefeedface\n", mode: 0o640)
         try folder.write("keys/empty.key", "")
         try folder.write("keys/two-lines.key", "hex:feedfacefeedface\nfeedfacefeedface\n")

@@ -31,6 +31,21 @@ struct StatusScreenTests {
         #expect(StatusScreen.lines(status(devices: devices), all: true).count == 3 + 3 + devices)
     }
 
+    @Test("A path that works with its old key, or among strange replies, needs a look")
+    func keysAndReplies() {
+        var status = status()
+        status.paths[0].keyInUse = "new"
+        #expect(StatusScreen.lines(status, all: true).contains { $0.hasPrefix("ok") && $0.contains("path fibre") })
+        status.paths[0].keyInUse = "old"
+        #expect(
+            StatusScreen.lines(status, all: true).contains {
+                $0.hasPrefix("CHECK") && $0.contains("with the old key: the new one is not taken yet")
+            })
+        status.paths[0].strange = "a plain ACK to an encrypted message\u{1B}[2J"
+        let line = StatusScreen.lines(status, all: true).first { $0.hasPrefix("CHECK") }
+        #expect(line?.contains("but strange replies: a plain ACK to an encrypted message·[2J") == true)
+    }
+
     @Test("What a panel or a peer says cannot steer the terminal, nor push a line over its end")
     func hostileTexts() {
         var status = status(devices: 1, lost: 1)

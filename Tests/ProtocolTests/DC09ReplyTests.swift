@@ -13,7 +13,7 @@ import Testing
     }
 
     private func isIgnored(_ verdict: ReplyVerdict) -> Bool {
-        if case .ignored(let why) = verdict { !why.isEmpty } else { false }
+        if case .ignored(_, let why) = verdict { !why.isEmpty } else { false }
     }
 
     @Test(arguments: [

@@ -83,7 +83,7 @@ import Testing
         let expected = try #require(expectations.first { action.hasPrefix($0.action) })
         if let wanted = expected.verdict {
             #expect(verdict == wanted)
-        } else if case .ignored(let why) = verdict {
+        } else if case .ignored(_, let why) = verdict {
             #expect(!why.isEmpty)
         } else {
             Issue.record("expected to be ignored, found \(verdict)")

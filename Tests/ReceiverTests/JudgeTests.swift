@@ -59,6 +59,22 @@ import Testing
 
     // MARK: What is not taken
 
+    @Test func everyKeyOfAnAccountOpensItsMessagesAndSealsTheirAnswers() throws {
+        let keys = try ["the newer key 16", "the older key 16"].map { try Key(text: $0) }
+        var judge = try Judge(try keys.map { try Accounts.Entry(account: "1234", key: $0) })
+        for sequence in 1...400 {
+            let key = keys[sequence % 2]
+            let judgement = judge.judge(try frame(.siaDCS, sequence, at: noon, key: key), at: noon)
+            #expect(judgement.verdict == .event)
+            let reply = try Envelope.parse(try #require(judgement.reply))
+            #expect(try reply.opened(with: key).timestamp == Timestamp(utc: noon))
+        }
+        let third = judge.judge(try frame(.siaDCS, 401, at: noon, key: Key(text: "one nobody has!!")), at: noon)
+        #expect(third.verdict != .event && third.verdict != .repeated)
+        // A repeat under the other key is the same message.
+        #expect(judge.judge(try frame(.siaDCS, 400, at: noon, key: keys[1]), at: noon).verdict == .repeated)
+    }
+
     @Test func keyBlockIsRefusedAndNeverRepeated() throws {
         var judge = try Judge()
         let block = ExtendedBlock(.key, Array("ABCDABCDABCDABCDABCDABCDABCDABCD".utf8))

@@ -115,7 +115,7 @@ import Testing
         #expect(entries.map(\.account) == ["4711", "00AB", "12345"])
         #expect(entries.map { $0.key.map { "\($0)" } } == ["AES-128 key", "AES-192 key", nil])
         let accounts = try Accounts(entries)
-        #expect(accounts.standing(of: "00ab") == .encrypted(try Key(text: "0123456789ABCDEF01234567")))
+        #expect(accounts.standing(of: "00ab") == .encrypted([try Key(text: "0123456789ABCDEF01234567")]))
         #expect(accounts.standing(of: "12345") == .plain)
         #expect(accounts.standing(of: "0AB") == .unknown(refused: true))
         #expect(try Accounts().standing(of: "ABC") == .plain)
@@ -159,6 +159,16 @@ import Testing
         #expect(error?.description.hasPrefix("\(list):2:") == true)
         let empty = try scratch.write("empty", "# nobody\n")
         #expect(throws: AccountError.self) { try Accounts.read(list: empty) }
+    }
+
+    @Test func anAccountIsListedOnceOrWithEachOfItsKeys() throws {
+        let keys = try (0..<5).map { try Key(text: "a key of 16 let\($0)") }
+        let entries = try keys.map { try Accounts.Entry(account: "00AB", key: $0) }
+        #expect(try Accounts(Array(entries.prefix(4))).standing(of: "00ab") == .encrypted(Array(keys.prefix(4))))
+        #expect(throws: AccountError.self) { try Accounts(entries) }
+        #expect(throws: AccountError.self) { try Accounts([entries[0], entries[0]]) }
+        #expect(throws: AccountError.self) { try Accounts([entries[0], .init(account: "00ab")]) }
+        #expect(throws: AccountError.self) { try Accounts([.init(account: "00ab"), entries[0]]) }
         #expect(throws: AccountError.self) { try Accounts([.init(account: "00ab"), .init(account: "00AB")]) }
     }
 }

@@ -199,7 +199,7 @@ struct CertificateReader {
 
     private func privateKey(_ said: SecurityAgreement.Said) -> NIOSSLPrivateKey? {
         guard !said.value.isEmpty else { return nil }
-        switch KeyFile.privateKey(TextFile.path(said.value, beside: siteFile)) {
+        switch KeyFile.privateKey(said.value, beside: siteFile) {
         case .success(let key): return key
         case .failure(let failure):
             said.table.refuse(said.key, failure.reason)
@@ -241,35 +241,27 @@ extension KeyFile {
     private static let mostPrivateBytes = 16 * 1024
 
     /// The key of a certificate, in PEM form. The same owner and mode are asked for as of any key file.
-    static func privateKey(_ path: String) -> Result<NIOSSLPrivateKey, TextFile.Failure> {
-        let bytes: [UInt8]
-        switch TextFile.read(path, limit: mostPrivateBytes, mode: { objection(to: $0, path: path) }) {
-        case .success(let content): bytes = content
-        case .failure(let failure) where failure.isMissing:
-            return .failure(
-                TextFile.Failure(
-                    reason: "there is no such key file: expected its name, seen from the site file; the key itself is "
-                        + "never written here"))
-        case .failure(let failure): return .failure(TextFile.Failure(reason: "the key file \(path) \(failure.reason)"))
+    /// - Parameter name: as `SecretFile` takes it.
+    static func privateKey(_ name: String, beside siteFile: String) -> Result<NIOSSLPrivateKey, TextFile.Failure> {
+        SecretFile.named(name, beside: siteFile).flatMap { file in
+            file.read("key file", limit: mostPrivateBytes).flatMap { bytes in
+                func refused(_ why: String) -> Result<NIOSSLPrivateKey, TextFile.Failure> {
+                    .failure(TextFile.Failure(reason: "\(file.words("key file")) \(why)"))
+                }
+                guard !String(decoding: bytes, as: UTF8.self).contains("ENCRYPTED") else {
+                    return refused(
+                        "is locked with a passphrase, and nobody is there to type it: expected the key unlocked, as "
+                            + "openssl pkey writes it")
+                }
+                // An empty passphrase, so that the library never asks for one.
+                guard !bytes.isEmpty,
+                    let key = try? NIOSSLPrivateKey(bytes: bytes, format: .pem, passphraseCallback: { $0([UInt8]()) })
+                else {
+                    return refused(
+                        "does not hold a key in PEM form: expected -----BEGIN PRIVATE KEY----- and its end")
+                }
+                return .success(key)
+            }
         }
-        let text = String(decoding: bytes, as: UTF8.self)
-        guard !text.contains("ENCRYPTED") else {
-            return .failure(
-                TextFile.Failure(
-                    reason:
-                        "the key file \(path) is locked with a passphrase, and nobody is there to type it: expected "
-                        + "the key unlocked, as openssl pkey writes it"))
-        }
-        // An empty passphrase, so that the library never asks for one.
-        guard !bytes.isEmpty,
-            let key = try? NIOSSLPrivateKey(bytes: bytes, format: .pem, passphraseCallback: { $0([UInt8]()) })
-        else {
-            return .failure(
-                TextFile.Failure(
-                    reason:
-                        "the key file \(path) does not hold a key in PEM form: expected -----BEGIN PRIVATE KEY----- "
-                        + "and its end"))
-        }
-        return .success(key)
     }
 }

@@ -1,5 +1,4 @@
 import AlarmProtocol
-import Glibc
 
 /// A receiver's key, in a file of its own so that the site file can be shown to anybody.
 ///
@@ -9,38 +8,16 @@ enum KeyFile {
     static let form = "one line, hex: and 32, 48 or 64 hexadecimal digits, or text: and 16, 24 or 32 characters"
     private static let mostBytes = 256
 
-    /// - Returns: the key, or what is wrong, in words that show neither the key nor the file's name where no such file
-    ///   exists: the name may then be a key written in the wrong place.
-    static func read(_ path: String) -> Result<Key, TextFile.Failure> {
-        let bytes: [UInt8]
-        switch TextFile.read(path, limit: mostBytes, mode: { objection(to: $0, path: path) }) {
-        case .success(let content): bytes = content
-        case .failure(let failure):
-            let known = access(path, F_OK) == 0
-            return .failure(
-                TextFile.Failure(
-                    reason: known
-                        ? "the key file \(path) \(failure.reason)"
-                        : "there is no such key file: expected its name, seen from the site file; the key itself is "
-                            + "never written here"))
+    /// - Parameter name: as `SecretFile` takes it.
+    /// - Returns: the key, or what is wrong, in words that show no key.
+    static func read(_ name: String, beside siteFile: String) -> Result<Key, TextFile.Failure> {
+        SecretFile.named(name, beside: siteFile).flatMap { file in
+            file.read("key file", limit: mostBytes).flatMap { bytes in
+                if let key = key(in: bytes) { return .success(key) }
+                return .failure(
+                    TextFile.Failure(reason: "\(file.words("key file")) does not hold a key: expected \(form)"))
+            }
         }
-        guard let key = key(in: bytes) else {
-            return .failure(TextFile.Failure(reason: "the key file \(path) does not hold a key: expected \(form)"))
-        }
-        return .success(key)
-    }
-
-    /// Whoever can read the key can forge alarms and their absence; whoever can write it can silence the site.
-    static func objection(to status: stat, path: String) -> String? {
-        let mode = status.st_mode & 0o777
-        if mode & 0o077 != 0 {
-            return "is open to other users (mode 0\(String(mode, radix: 8))), expected 0600: chmod 600 \(path)"
-        }
-        let user = geteuid()
-        if status.st_uid != 0 && status.st_uid != user {
-            return "belongs to user \(status.st_uid), expected root or the user that reads it (\(user)): chown it"
-        }
-        return nil
     }
 
     private static func key(in bytes: [UInt8]) -> Key? {

@@ -24,6 +24,7 @@ struct PathReader {
         var receiverNumber: String?
         var line = "0"
         var key: Key?
+        var oldKey: Key?
         var format = PayloadFormat.siaDCS
         var characterSet = CharacterSet.windows1252
         var extendedBlocks: Set<ExtendedBlock.Kind> = [.timeOfOccurrence]
@@ -94,6 +95,7 @@ struct PathReader {
             attempts: table.integer("attempts", in: 1...20, default: 3),
             connections: agreed.connections,
             catchUpRate: agreed.catchUpRate,
+            oldKey: agreed.oldKey,
             tls: certificates.transport(agreed.security, for: table, host: agreed.address?.host))
         if path.key == nil, path.transport != .tls {
             notices.append(
@@ -115,7 +117,14 @@ struct PathReader {
         agreed.account = table.account() ?? base.account
         agreed.receiverNumber = table.headerNumber("receiver-number") ?? base.receiverNumber
         agreed.line = table.headerNumber("line") ?? base.line
-        agreed.key = key(table) ?? base.key
+        agreed.key = key(table, "key") ?? base.key
+        // A key of its own has its own past.
+        agreed.oldKey = key(table, "old-key") ?? (table.has("key") ? nil : base.oldKey)
+        if table.has("old-key"), agreed.key == nil, problems.all.isEmpty {
+            table.refuse("old-key", "expected a key beside it: old-key is the one that key takes the place of")
+        } else if table.has("old-key"), agreed.oldKey != nil, agreed.oldKey == agreed.key {
+            table.refuse("old-key", "is the same key as key: expected the one that key takes the place of")
+        }
         agreed.security.read(table)
         agreed.format = table.choice(
             "format", of: [("sia-dcs", .siaDCS), ("contact-id", .contactID)], default: base.format)
@@ -141,15 +150,15 @@ struct PathReader {
         return agreed
     }
 
-    private func key(_ table: Settings) -> Key? {
-        guard table.has("key") else { return nil }
+    private func key(_ table: Settings, _ setting: String) -> Key? {
+        guard table.has(setting) else { return nil }
         let found = problems.all.count
-        let name = table.string("key", expected: "the name of a key file in quotes", limit: 1024)
+        let name = table.string(setting, expected: "the name of a key file in quotes", limit: 1024)
         guard problems.all.count == found else { return nil }
-        switch KeyFile.read(TextFile.path(name, beside: siteFile)) {
+        switch KeyFile.read(name, beside: siteFile) {
         case .success(let key): return key
         case .failure(let failure):
-            table.refuse("key", failure.reason)
+            table.refuse(setting, failure.reason)
             return nil
         }
     }

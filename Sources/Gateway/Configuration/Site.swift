@@ -89,6 +89,8 @@ public struct PathSettings: Sendable {
     public var connections = 1
     /// How many late events a second the centre agrees to take while we catch up, 1–1000; nil: as fast as it answers.
     public var catchUpRate: Int?
+    /// The key before `key`, while the centre goes over to the new one.
+    public var oldKey: Key?
     /// Set exactly where `transport` is `.tls`.
     var tls: SecureTransport?
 }

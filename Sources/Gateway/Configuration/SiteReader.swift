@@ -105,9 +105,11 @@ public enum SiteReader {
     static func withoutKeys(_ document: SettingNode) -> SettingNode {
         func hide(_ tables: SettingNode) -> SettingNode {
             tables.mappedEach { _, table in
-                table.mapped("key") { node in
-                    if case .string = node.value { return node }
-                    return SettingNode(.other("something else, which is not shown"), at: node.place)
+                ["key", "old-key"].reduce(table) { table, key in
+                    table.mapped(key) { node in
+                        if case .string = node.value { return node }
+                        return SettingNode(.other("something else, which is not shown"), at: node.place)
+                    }
                 }
             }
         }

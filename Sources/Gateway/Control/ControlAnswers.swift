@@ -188,7 +188,7 @@ extension Uplink {
                 clockOffset: Double(path.clockOffset) / 1000, acknowledged: figures.acknowledged,
                 failures: figures.failures, encrypted: settings.key != nil, tls: settings.tls != nil,
                 connections: openConnections(of: settings.name))
-        }
+        }.enumerated().map { index, path in trust[index].described(path) }
     }
 }
 

@@ -80,6 +80,14 @@ public struct SiteStatus: Codable, Sendable {
         public var tls = false
         /// How many connections are open; over UDP one at most.
         public var connections = 0
+        /// "new" or "old", where the path has an old key as well as a new one.
+        public var keyInUse: String?
+        /// How many frames came in the place of replies since the start, by kind (docs/security.md).
+        public var ignored: [String: Int]?
+        /// Replies that came late, or twice.
+        public var lateOrRepeated: Int?
+        /// The newest strange reply, in words, while they are told of and have not ended.
+        public var strange: String?
     }
 
     public struct Device: Codable, Sendable {

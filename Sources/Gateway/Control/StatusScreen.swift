@@ -120,6 +120,12 @@ public enum StatusScreen {
         let ago = path.lastAnswer.map { "answered \(span($0)) ago" } ?? "never answered"
         switch path.state {
         case "works":
+            if let strange = path.strange {
+                return Row(rank: .warning, what: what, how: "\(ago), but strange replies: \(strange)")
+            }
+            if path.keyInUse == "old" {
+                return Row(rank: .warning, what: what, how: "\(ago), with the old key: the new one is not taken yet")
+            }
             let trip = path.roundTrip.map { ", ACK in \($0) ms" } ?? ""
             return Row(
                 rank: .well, what: what,

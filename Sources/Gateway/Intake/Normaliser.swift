@@ -145,6 +145,8 @@ enum Kinds {
     static let outputFault = kind("output-fault")
     static let centreMove = kind("centre-move")
     static let centreMoveFailed = kind("centre-move-failed")
+    static let oldKeyInUse = kind("old-key-in-use")
+    static let strangeReplies = kind("strange-replies")
 
     static let names = [
         "unclassified",
@@ -166,6 +168,8 @@ enum Kinds {
         "centre-move",
         "centre-move-failed",
         "point-chattering",
+        "old-key-in-use",
+        "strange-replies",
     ]
 
     /// The table is ours and a test reads every name above, so the fallback is never met; it is an alarm all the same.

@@ -17,6 +17,7 @@ final class Uplinks {
     private let report: (BoxTrouble) -> Void
     private let logger = Logger(label: "move")
 
+    private let book: AddressBook
     var main: Uplink
     private var mainIsMoved: Bool
     /// The new centre while it is tried, or the old one while the new is watched.
@@ -63,11 +64,13 @@ final class Uplinks {
         self.loop = loop
         self.clock = clock
         self.report = report
+        let book = AddressBook(directory: outbox.directory.path)
+        self.book = book
         makeMain = { paths in
             pathsCount(paths)
             return Uplink(
                 outbox: outbox, paths: paths, on: loop, clock: clock, lifeSign: lifeSign, report: report,
-                pathsChanged: pathsChanged)
+                pathsChanged: pathsChanged, known: outbox.lastStates(), book: book)
         }
         unusable = start.unusable
         move = start.move.map { CentreMove($0, now: clock().uptime) }
@@ -200,7 +203,8 @@ final class Uplinks {
         let paths = isNew ? new.map { $0.beside("new") } : oldPaths()
         // Its troubles are no events: nothing that counts is late because of them. They are compared, and shown.
         let uplink = Uplink(
-            outbox: queue, paths: paths, on: loop, clock: clock, lifeSign: LifeSign(clock()), report: { _ in })
+            outbox: queue, paths: paths, on: loop, clock: clock, lifeSign: LifeSign(clock()), report: { _ in },
+            book: book)
         return Beside(isNew: isNew, uplink: uplink, queue: queue)
     }
 

@@ -16,11 +16,19 @@ enum BoxTrouble: Sendable, Equatable {
     /// A step of a centre's move, or that it went wrong; and the test at its beginning.
     case centreMove(failed: Bool, text: String)
     case centreMoveTest(text: String)
+    /// The path works with its old key only, or with the new one again.
+    case oldKey(path: String, inUse: Bool)
+    /// Frames came in the place of replies, or have not for an hour.
+    case strangeReplies(path: String, began: Bool, text: String)
 
     /// The point of reports on undeliverable events.
     static let parkedPoint = "larmnod.parked"
     /// The point of a move's test.
     static let moveTestPoint = "larmnod.move.test"
+
+    /// The points of what a path tells beside its being up or down.
+    static func keyPoint(_ path: String) -> String { "path.\(path).key" }
+    static func repliesPoint(_ path: String) -> String { "path.\(path).replies" }
 
     /// The event, for the site's own account. `known` gives the last stored state of a point: a trouble that stands is
     /// not told again. Nil where there is nothing new to tell.
@@ -58,6 +66,14 @@ enum BoxTrouble: Sendable, Equatable {
         case .centreMove(let failed, let text):
             return NewEvent(make("larmnod.move", failed ? Kinds.centreMoveFailed : Kinds.centreMove, true, text))
         case .centreMoveTest(let text): return NewEvent(make(Self.moveTestPoint, Kinds.manualTest, true, text))
+        case .oldKey(let path, let inUse):
+            return lasting(
+                Self.keyPoint(path), Kinds.oldKeyInUse, inUse,
+                inUse
+                    ? "path \(path): the receiver takes the old key only; the new one is tried every 15 min"
+                    : "path \(path): the old key is not in use")
+        case .strangeReplies(let path, let began, let text):
+            return lasting(Self.repliesPoint(path), Kinds.strangeReplies, began, "path \(path): \(text)")
         case .started(let clean):
             return NewEvent(
                 clean

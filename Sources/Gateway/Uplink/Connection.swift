@@ -9,6 +9,8 @@ final class Connection {
     enum Happening {
         /// A whole frame, LF to CR.
         case frame([UInt8])
+        /// Something that fits no frame, the first in this exchange: how it begins, fit to be shown.
+        case nonsense(String)
         /// It is closed. `wasKept`: it had been open since an earlier exchange and nothing has come on it in this one.
         case closed(why: String, wasKept: Bool)
     }
@@ -25,6 +27,7 @@ final class Connection {
     private var heardInThis = false
     private var repeats: Scheduled<Void>?
     private var garbage = 0
+    private var nonsense: String?
     private var frames = 0
     private let lookup: NameLookup
     /// Where among the receiver's addresses the next connection begins: after a failure at the next one.
@@ -37,11 +40,14 @@ final class Connection {
     /// UDP: the same datagram again, after so long (products do so five times; dc09 reference 14).
     private static let datagramInterval = TimeAmount.seconds(1)
 
-    init(_ settings: PathSettings, on loop: any EventLoop, happened: @escaping (Happening) -> Void) {
+    init(
+        _ settings: PathSettings, book: AddressBook? = nil, on loop: any EventLoop,
+        happened: @escaping (Happening) -> Void
+    ) {
         self.settings = settings
         self.loop = loop
         self.happened = happened
-        lookup = NameLookup(host: settings.host, port: settings.port, on: loop)
+        lookup = NameLookup(host: settings.host, port: settings.port, book: book, on: loop)
     }
 
     /// Sends one frame, connecting first where there is no connection. One write, so that one segment carries it.
@@ -51,6 +57,7 @@ final class Connection {
         repeats?.cancel()
         heardInThis = false
         garbage = 0
+        nonsense = nil
         frames = 0
         if let channel, channel.isActive {
             exchangesOnThis += 1
@@ -98,7 +105,7 @@ final class Connection {
         exchangesOnThis = 1
         let bound = NIOLoopBound((self, generation), eventLoop: loop)
         let turn = turn
-        lookup.addresses().flatMap { addresses in
+        lookup.addresses(within: settings.timeout).flatMap { addresses in
             let (connection, generation) = bound.value
             let start = turn % addresses.count
             return connection.opened(addresses[start...] + addresses[..<start], generation)
@@ -186,8 +193,16 @@ final class Connection {
             guard frames > Self.frameLimit else { return happened(.frame(frame)) }
             drop()
             happened(.closed(why: "\(settings.host):\(settings.port) sends frames without end", wasKept: false))
-        case .garbage(let count):
+        case .stranger(let words):
+            drop()
+            happened(.closed(why: "\(settings.host):\(settings.port) \(words)", wasKept: false))
+        case .garbage(let count, let beginning):
             garbage += count
+            if nonsense == nil {
+                let words = Stranger.shown(beginning)
+                nonsense = words
+                happened(.nonsense("it begins \"\(words)\""))
+            }
             guard garbage > Self.garbageLimit else { return }
             drop()
             happened(
@@ -195,9 +210,10 @@ final class Connection {
                     why: "\(settings.host):\(settings.port) sends something that is not DC-09: is it the receiver?",
                     wasKept: false))
         case .closed(let why):
-            let wasKept = exchangesOnThis > 1 && !heardInThis
+            let wasKept = exchangesOnThis > 1 && !heardInThis && nonsense == nil
+            let said = nonsense.map { "; what it said is not DC-09 and begins \"\($0)\"" } ?? ""
             drop()
-            happened(.closed(why: "\(settings.host):\(settings.port): \(why)", wasKept: wasKept))
+            happened(.closed(why: "\(settings.host):\(settings.port): \(why)\(said)", wasKept: wasKept))
         }
     }
 
@@ -243,13 +259,17 @@ private final class FrameHandler: ChannelInboundHandler {
 
     enum Happening {
         case frame([UInt8])
-        case garbage(Int)
+        /// So many bytes, and how they begin.
+        case garbage(Int, [UInt8])
+        /// No receiver, for certain: what it is, in words.
+        case stranger(String)
         case closed(String)
     }
 
     private let isDatagram: Bool
     private let happened: (Happening) -> Void
     private var decoder = StreamDecoder()
+    private var stranger = Stranger()
     private var isOver = false
 
     init(isDatagram: Bool, _ happened: @escaping (Happening) -> Void) {
@@ -263,18 +283,25 @@ private final class FrameHandler: ChannelInboundHandler {
             let datagram = DatagramUnwrapper().unwrapInboundIn(data).data
             switch StreamDecoder.frame(inDatagram: datagram.readableBytesView) {
             case .success(let frame): happened(.frame(frame))
-            case .failure: happened(.garbage(datagram.readableBytes))
+            case .failure:
+                var stranger = Stranger()
+                if let words = stranger.look(datagram.readableBytesView) { return happened(.stranger(words)) }
+                happened(.garbage(datagram.readableBytes, Array(datagram.readableBytesView.prefix(Stranger.looked))))
             }
             return
         }
-        decoder.append(unwrapInboundIn(data).readableBytesView)
+        let bytes = unwrapInboundIn(data).readableBytesView
+        if let words = stranger.look(bytes) { return happened(.stranger(words)) }
+        decoder.append(bytes)
         while let result = decoder.next() {
             switch result {
             case .success(let frame): happened(.frame(frame))
             case .failure: break
             }
         }
-        if decoder.dropped > dropped { happened(.garbage(decoder.dropped - dropped)) }
+        if decoder.dropped > dropped {
+            happened(.garbage(decoder.dropped - dropped, Array(bytes.prefix(Stranger.looked))))
+        }
     }
 
     func channelInactive(context: ChannelHandlerContext) { end("the receiver closed the connection") }

@@ -29,13 +29,18 @@ final class Uplink {
     private var timerRings: Int64 = 0
     private var isDeciding = false
     private(set) var figures: [Figures]
+    private let book: AddressBook?
+    /// Keys and strange replies, for each path.
+    private(set) var trust: [PathTrust]
     /// The watchdog's evidence that the loop runs.
     private let lifeSign: LifeSign
 
     /// What is on its way on one path.
     private struct Sending {
         var exchange: Int
-        var expectation: ReplyExpectation
+        var whole: Dispatcher.Exchange
+        var clockOffset: Int64
+        var message: PathTrust.Sent
         var work: Dispatcher.Work
         var sentAt: Moment
     }
@@ -44,9 +49,7 @@ final class Uplink {
         var sent = 0
         var acknowledged = 0
         var failures = 0
-        var ignoredReplies = 0
         var lastRoundTrip: Int64?
-        var lastIgnored: String?
     }
 
     /// How often each waiting event has been tried. Forgotten with the event, or when those of discarded events
@@ -67,12 +70,17 @@ final class Uplink {
     /// Asked before an event that every receiver has refused is parked; where it may not be, it waits for others.
     var mayPark: (_ id: Int64) -> Bool = { _ in true }
 
+    /// - Parameters:
+    ///   - known: the last stored states of points.
+    ///   - book: the last good addresses of receivers.
     init(
         outbox: any EventSource, paths: [PathSettings], on loop: any EventLoop, clock: @escaping @Sendable () -> Moment,
         lifeSign: LifeSign, report: @escaping (BoxTrouble) -> Void,
-        pathsChanged: @escaping ([PathState]) -> Void = { _ in }
+        pathsChanged: @escaping ([PathState]) -> Void = { _ in }, known: [String: Bool] = [:],
+        book: AddressBook? = nil
     ) {
         self.outbox = outbox
+        self.book = book
         settings = paths
         self.clock = clock
         self.loop = loop
@@ -88,6 +96,8 @@ final class Uplink {
             })
         sending = paths.map { Array(repeating: nil, count: $0.connections) }
         figures = Array(repeating: Figures(), count: paths.count)
+        let now = clock().uptime
+        trust = paths.map { PathTrust($0, now: now) { known[$0] } }
     }
 
     /// Takes over from one that has stopped: what was said without its time is said so again.
@@ -96,9 +106,10 @@ final class Uplink {
     /// Begins. From now on the outbox wakes it.
     func start() {
         let loop = loop
+        let book = book
         connections = settings.enumerated().map { index, path in
             (0..<path.connections).map { lane in
-                Connection(path, on: loop) { [weak self] in self?.heard($0, on: index, lane) }
+                Connection(path, book: book, on: loop) { [weak self] in self?.heard($0, on: index, lane) }
             }
         }
         let bound = NIOLoopBound(self, eventLoop: loop)
@@ -123,9 +134,14 @@ final class Uplink {
     var uptime: Int64 { clock().uptime }
 
     private func woken() {
-        if outbox.mostUrgentWaiting.map({ $0 <= .danger }) ?? false { dispatcher.hurry(now: clock().uptime) }
+        if isUrgentWaiting {
+            dispatcher.hurry(now: clock().uptime)
+            endTrials()
+        }
         decide()
     }
+
+    private var isUrgentWaiting: Bool { outbox.mostUrgentWaiting.map { $0 <= .danger } ?? false }
 
     // MARK: The dispatcher's wishes
 
@@ -137,6 +153,7 @@ final class Uplink {
         let moment = clock()
         let now = moment.uptime
         lifeSign.show(moment)
+        for index in trust.indices { trust[index].settle(now: now).map(report) }
         while true {
             let actions = dispatcher.decide(now: now, from: supply)
             if actions.isEmpty { break }
@@ -221,6 +238,7 @@ final class Uplink {
         case .send(let path, let exchange, let offset): send(exchange, over: path, clockOffset: offset)
         case .abandon(let path, let lane):
             figures[path].failures += 1
+            if let use = sending[path][lane]?.message.use { trust[path].failed(use) }
             sending[path][lane] = nil
             connections[path][lane].close()
         case .acknowledge(let id, let path): acknowledged(id, over: path)
@@ -281,7 +299,10 @@ final class Uplink {
 
     // MARK: Frames
 
-    private func send(_ exchange: Dispatcher.Exchange, over path: Int, clockOffset: Int64) {
+    /// - Parameter second: the message has been tried under the other key.
+    private func send(
+        _ exchange: Dispatcher.Exchange, over path: Int, clockOffset: Int64, second: KeyRing.Use? = nil
+    ) {
         let now = clock()
         let message: Message
         switch exchange.work {
@@ -295,13 +316,21 @@ final class Uplink {
             if tries.count > 2 * outbox.waitingCount + 1000 { tries = tries.filter { outbox.isWaiting($0.key) } }
         }
         do {
-            let frame = try message.frame(key: settings[path].key)
             let lane = exchange.lane
+            let use =
+                second
+                ?? trust[path].nextUse(
+                    isLinkTest: exchange.work == .poll, mayTry: !isUrgentWaiting, now: now.uptime)
+            let key = trust[path].key(for: use)
+            let frame = try message.frame(key: key)
+            let sent = PathTrust.Sent(
+                expectation: ReplyExpectation(header: message.header, encrypted: key != nil, sent: message.timestamp),
+                use: use, at: now.uptime)
             sending[path][lane] = Sending(
-                exchange: exchange.number,
-                expectation: ReplyExpectation(
-                    header: message.header, encrypted: settings[path].key != nil, sent: message.timestamp),
+                exchange: exchange.number, whole: exchange, clockOffset: clockOffset, message: sent,
                 work: exchange.work, sentAt: now)
+            trust[path].sent(sent)
+            if use.isTrial { limitTrial(of: exchange.number, on: path, lane) }
             figures[path].sent += 1
             connections[path][lane].send(frame, at: now.uptime)
         } catch {
@@ -371,24 +400,36 @@ final class Uplink {
 
     private func heard(_ happening: Connection.Happening, on path: Int, _ lane: Int) {
         switch happening {
-        case .frame(let frame):
-            guard let sending = sending[path][lane] else { return }
-            let verdict = sending.expectation.judge(frame, key: settings[path].key)
-            let now = clock()
-            switch verdict {
-            case .acknowledged:
-                figures[path].lastRoundTrip = now.uptime - sending.sentAt.uptime
-                settle(.acknowledged, path, lane, sending)
-            case .clock(let theirs):
-                settle(.wrongClock(offset: theirs.map { $0.utc - now.utc }), path, lane, sending)
-            case .refused: settle(.refused(why: "the receiver says DUH"), path, lane, sending)
-            case .response, .ignored:
-                figures[path].ignoredReplies += 1
-                figures[path].lastIgnored = "\(verdict)"
-            }
+        case .frame(let frame): heard(frame, on: path, lane)
+        case .nonsense(let words):
+            var said = PathTrust.Said()
+            trust[path].heardNonsense(words, now: clock().uptime, &said)
+            tell(said)
         case .closed(let why, let wasKept):
-            guard let exchange = sending[path][lane]?.exchange else { return }
+            guard let current = sending[path][lane] else { return }
+            guard !current.message.use.isTrial else { return endTrial(on: path, lane) }
+            let exchange = current.exchange
             handle(wasKept ? .connectionWasGone : .failed(why: why), path: path, exchange: exchange)
+        }
+    }
+
+    private func heard(_ frame: [UInt8], on path: Int, _ lane: Int) {
+        let now = clock()
+        let current = sending[path][lane]
+        var said = PathTrust.Said()
+        let outcome = trust[path].judge(frame, after: current?.message, now: now.uptime, &said)
+        tell(said)
+        guard let current else { return }
+        switch outcome {
+        case .ignore, .reply(.ignored), .reply(.response): return
+        case .endTrial: endTrial(on: path, lane)
+        case .sendAgain(let use): send(current.whole, over: path, clockOffset: current.clockOffset, second: use)
+        case .reply(.acknowledged):
+            figures[path].lastRoundTrip = now.uptime - current.sentAt.uptime
+            settle(.acknowledged, path, lane, current)
+        case .reply(.clock(let theirs)):
+            settle(.wrongClock(offset: theirs.map { $0.utc - now.utc }), path, lane, current)
+        case .reply(.refused): settle(.refused(why: "the receiver says DUH"), path, lane, current)
         }
     }
 
@@ -397,6 +438,33 @@ final class Uplink {
         sending[path][lane] = nil
         lastAnswered = answered
         handle(input, path: path, exchange: answered.exchange)
+    }
+
+    private func tell(_ said: PathTrust.Said) {
+        for line in said.log { logger.warning("\(line)") }
+        for trouble in said.troubles { report(trouble) }
+    }
+
+    // MARK: Trying a new key
+
+    /// A link test under the new key may take half the time limit: then the old one tells how the path is.
+    private func limitTrial(of exchange: Int, on path: Int, _ lane: Int) {
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        loop.scheduleTask(in: .milliseconds(max(1, settings[path].timeout.milliseconds / 2))) {
+            guard bound.value.sending[path][lane]?.exchange == exchange else { return }
+            bound.value.endTrial(on: path, lane)
+        }
+    }
+
+    /// Given up without a word on the path: the next frame goes under the old key.
+    private func endTrial(on path: Int, _ lane: Int) {
+        guard let current = sending[path][lane], current.message.use.isTrial else { return }
+        sending[path][lane] = nil
+        handle(.vanished, path: path, exchange: current.exchange)
+    }
+
+    private func endTrials() {
+        for path in sending.indices { for lane in sending[path].indices { endTrial(on: path, lane) } }
     }
 }
 
