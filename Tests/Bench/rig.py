@@ -217,21 +217,23 @@ class Floor(Peer):
 class Gateway:
     """The program under measurement, with a state directory of its own."""
 
-    def __init__(self, program, disk, port, devices="", environment=None, centre="", paths=None):
+    def __init__(self, program, disk, port, devices="", environment=None, centre="", paths=None, site=""):
         """- Parameters:
+        - site: more settings of the site.
         - centre: more settings of the one receiver, at `port`.
         - paths: receivers and paths to them, instead of that one."""
         self.program = program
         self.directory = tempfile.mkdtemp(dir=disk.directory, prefix="gateway-")
         self.state = os.path.join(self.directory, "state")
         self.configuration = os.path.join(self.directory, "site.toml")
+        self.socket = os.path.join(place, os.path.basename(self.directory))
         self.syncs_file = os.path.join(place, os.path.basename(self.directory) + ".syncs")
         with open(self.syncs_file, "wb") as file:
             file.write(bytes(8))
         with open(self.configuration, "w", encoding="utf-8") as file:
             file.write(
                 f'[site]\nname = "Benchmark"\naccount = "4711"\nclock = "trusted"\nstate = "{self.state}"\n'
-                f'socket = "{place}/{os.path.basename(self.directory)}"\n'
+                f'socket = "{self.socket}"\n{site}'
                 + (paths or f'[receiver.centre]\naddress = "127.0.0.1:{port}"\n{centre}[path.line]\nreceiver = "centre"\n')
                 + devices)
         self.environment = {

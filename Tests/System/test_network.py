@@ -290,3 +290,30 @@ def test_name_moves(case):
     server.kill()  # the connection that is there needs no name
     panel.must("call 2")
     second.until_text("call 2")
+    gateway.until_delivered()
+    # No name server, no connection: what it was last leads there.
+    second.kill()
+    panel.must("call 3")
+    second.start()
+    second.until_text("call 3")
+
+
+@waits
+def test_started_without_name_server(case):
+    """a start while no name server answers: the receiver is found where it was last, after kills too"""
+    country = Country(case)
+    first, _ = country.receivers()
+    server, _ = country.name_server(f"larm.example {country.to_first.address()}\n")
+    panel = rig.Panel(case)
+    gateway = country.gateway(rig.path("fibre", "larm.example:7700", interface="eth-fibre", **QUICK), panel.table()).start()
+    panel.must("call 0")
+    first.until_text("call 0")
+    gateway.until_delivered()
+    time.sleep(1)  # what is worth keeping is kept within the second
+    server.kill()
+    for number in (1, 2):
+        gateway.kill()
+        gateway.start()
+        panel.must(f"call {number}")
+        first.until_text(f"call {number}")
+        gateway.until_delivered()
