@@ -3,6 +3,19 @@ import Logging
 import NIOCore
 import NIOPosix
 
+/// A path's way to its receiver as the uplink uses it: a `Connection`, or a simulation's.
+protocol Link: AnyObject {
+    var isOpen: Bool { get }
+    /// When it was last used, in milliseconds of uptime.
+    var usedAt: Int64 { get }
+    /// Sends one frame, connecting first where there is no connection.
+    func send(_ frame: [UInt8], at now: Int64)
+    /// Closes without a word to the owner, who has given up what was sent last.
+    func close()
+}
+
+extension Connection: Link {}
+
 /// The asynchronous half: carries out what the dispatcher decides, from the outbox to the receivers. Everything here
 /// runs on one event loop; it reads the outbox and never waits for the disk's syncs.
 final class Uplink {
@@ -15,7 +28,10 @@ final class Uplink {
     private let logger = Logger(label: "uplink")
     private(set) var dispatcher: Dispatcher
     /// Of each path, one for each of its lanes.
-    private var connections: [[Connection]] = []
+    private var connections: [[any Link]] = []
+    /// Makes a path's link, one for each lane, which tells what it hears.
+    typealias Connect = (PathSettings, any EventLoop, _ happened: @escaping (Connection.Happening) -> Void) -> any Link
+    private let connect: Connect
     private var sending: [[Sending?]]
     /// How the paths are, told on the loop whenever one begins or ceases to work, or is down: at once, with no disk in
     /// between.
@@ -69,9 +85,10 @@ final class Uplink {
 
     init(
         outbox: any EventSource, paths: [PathSettings], on loop: any EventLoop, clock: @escaping @Sendable () -> Moment,
-        lifeSign: LifeSign, report: @escaping (BoxTrouble) -> Void,
-        pathsChanged: @escaping ([PathState]) -> Void = { _ in }
+        lifeSign: LifeSign, connect: @escaping Connect = { Connection($0, on: $1, happened: $2) },
+        report: @escaping (BoxTrouble) -> Void, pathsChanged: @escaping ([PathState]) -> Void = { _ in }
     ) {
+        self.connect = connect
         self.outbox = outbox
         settings = paths
         self.clock = clock
@@ -98,7 +115,7 @@ final class Uplink {
         let loop = loop
         connections = settings.enumerated().map { index, path in
             (0..<path.connections).map { lane in
-                Connection(path, on: loop) { [weak self] in self?.heard($0, on: index, lane) }
+                connect(path, loop) { [weak self] in self?.heard($0, on: index, lane) }
             }
         }
         let bound = NIOLoopBound(self, eventLoop: loop)
