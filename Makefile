@@ -9,7 +9,7 @@ PROGRAM := $(BUILD)/larmnod
 RELEASE := -c release --static-swift-stdlib -Xlinker -s
 export LARMNOD_PEERS := $(CURDIR)/.build-peers/main
 
-.PHONY: help build test unit system test-board demo bench fuzz format lint clean
+.PHONY: help build test unit system simulate mutations test-board demo bench fuzz format lint clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -22,7 +22,7 @@ demo: build ## Watch a site's alarms go to two centres, through a cut and a cras
 	@scripts/setup.sh test
 	@scripts/demo $(PROGRAM)
 
-test: lint unit system ## Everything but the virtual board
+test: lint unit system simulate mutations ## Everything but the virtual board
 
 lint: # The sources are formatted, and generated files are fresh
 	@scripts/setup.sh test
@@ -40,6 +40,18 @@ system: build # The real executable against independent peers, crashes, hostile 
 	@scripts/setup.sh test
 	python3 Tests/System/run.py $(PROGRAM)
 	scripts/check-systemd.sh
+
+simulate: ## The daemon in 1000 simulated worlds of a day each (SEEDS=4711, SEEDS=1..50, HOURS=1000000, TRACE=1)
+	@scripts/setup.sh test
+	LARMNOD_SIMULATION=1 swift build $(RELEASE) --product simulate
+	$(BUILD)/simulate $(or $(SEEDS),1..1000) $(if $(HOURS),--hours $(HOURS)) $(if $(TRACE),--trace)
+	$(if $(SEEDS)$(HOURS),,$(BUILD)/simulate 1001..1010 --twice)
+
+mutations: # Each planted bug is found by the simulation
+	@scripts/setup.sh test
+	scripts/mutations/plant.py
+	LARMNOD_SIMULATION=mutants swift build $(RELEASE) --product mutants
+	scripts/mutations/run.py $(BUILD)/mutants
 
 test-board: build ## The real executable on a virtual board: GPIO lines, a UART, power cuts (first time: builds a kernel)
 	@scripts/setup.sh test

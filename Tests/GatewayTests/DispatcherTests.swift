@@ -72,6 +72,54 @@ struct DispatcherTests {
         func work(_ path: Int) -> Dispatcher.Work? { dispatcher.paths[path].exchange?.work }
     }
 
+    @Test("What is given up is free again before anything less urgent is taken: fire first")
+    func givenUpIsFree() {
+        var bench = Bench()
+        bench.settle()
+        bench.waiting = [100]
+        _ = bench.decide()
+        // Neither path is trusted any more; one carries the fire, the other may be given anything.
+        _ = bench.answer(.failed(why: "refused"), on: 0)
+        _ = bench.decide()
+        #expect(bench.work(1) == .event(100))
+        bench.now += 600
+        _ = bench.decide()
+        _ = bench.answer(.failed(why: "refused"), on: 0)
+        bench.waiting = [1]
+        // The time limit of the one is over while the other may be tried with an event.
+        bench.now += 4400
+        _ = bench.decide()
+        #expect(bench.work(0) == .event(100) && bench.work(1) == nil)
+        #expect(bench.waiting == [1])
+    }
+
+    @Test("An alternate path that gave false hopes is told up once its link tests have been answered for half an hour")
+    func falseHopesEnd() {
+        var bench = Bench(paths: 1)
+        bench.settle()
+        while !bench.dispatcher.paths[0].givesFalseHopes {
+            bench.waiting = [1]
+            _ = bench.decide()
+            if bench.work(0) == .event(1) { _ = bench.answer(.failed(why: "mute"), on: 0) }
+            while bench.work(0) != .event(1), !bench.dispatcher.paths[0].givesFalseHopes {
+                bench.now += 1000
+                _ = bench.decide()
+                if bench.work(0) == .poll { _ = bench.answer(.acknowledged, on: 0) }
+            }
+        }
+        #expect(bench.dispatcher.paths[0].toldDown != nil)
+        bench.waiting = []
+        let start = bench.now
+        let end = start + Dispatcher.longestProbation + 2 * Dispatcher.mistrust
+        while bench.now < end, bench.dispatcher.paths[0].toldDown != nil {
+            if bench.dispatcher.paths[0].exchange != nil { _ = bench.answer(.acknowledged, on: 0) }
+            _ = bench.decide()
+            bench.now += 1000
+        }
+        #expect(bench.dispatcher.paths[0].toldDown == nil)
+        #expect(bench.now >= start + Dispatcher.longestProbation)
+    }
+
     @Test("Every path is polled at the start, and again after its interval of silence")
     func polls() {
         var bench = Bench()

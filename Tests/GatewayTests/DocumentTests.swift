@@ -89,12 +89,12 @@ struct DocumentTests {
     }
 
     /// In an item or a row, what follows a link to a file of tests up to the next link are names in that file: a Swift
-    /// test's title in quotes, a function in backticks.
+    /// test's title or a planted bug's name in quotes, a function in backticks.
     private func claims(in document: Document) -> [(file: URL, title: String?, function: String?)] {
         var claims: [(file: URL, title: String?, function: String?)] = []
         for item in document.items {
             let links = item.matches(of: /\]\(([^)\s]+)\)/)
-            for (index, link) in links.enumerated() where link.1.hasSuffix(".swift") || link.1.hasSuffix(".py") {
+            for (index, link) in links.enumerated() where [".swift", ".py", ".toml"].contains(where: { link.1.hasSuffix($0) }) {
                 let end = index + 1 < links.count ? links[index + 1].range.lowerBound : item.endIndex
                 var names = item[link.range.upperBound..<end]
                 // The words of the next link are its own.

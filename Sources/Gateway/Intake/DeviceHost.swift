@@ -150,10 +150,7 @@ final class DeviceHost: Host {
     func live() {
         var attempt = 0
         while !stopping.isSet {
-            state.withLock { state in
-                state.heard = []
-                state.answersSince = nil
-            }
+            opening()
             let began = ContinuousClock.now
             var why = "the driver ended without being told to"
             do { try device.driver.run(self) } catch { why = "\(error)" }
@@ -169,7 +166,16 @@ final class DeviceHost: Host {
         }
     }
 
-    private func lose(_ why: String) {
+    /// The device is about to be opened: what it says first of each point is a first reading again.
+    func opening() {
+        state.withLock { state in
+            state.heard = []
+            state.answersSince = nil
+        }
+    }
+
+    /// The device is lost; told once.
+    func lose(_ why: String) {
         let isNews = state.withLock { state -> Bool in
             defer {
                 state.isLost = true
@@ -200,7 +206,8 @@ final class DeviceHost: Host {
         }
     }
 
-    private func settleDebts() {
+    /// Tells what could not be stored before.
+    func settleDebts() {
         let (trouble, restore, why) = state.withLock { ($0.owesTrouble, $0.owesRestore, $0.why) }
         if trouble { tell(lost: true, why ?? "no reason known") } else if restore { tell(lost: false, "") }
     }

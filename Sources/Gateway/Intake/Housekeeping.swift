@@ -45,10 +45,22 @@ final class Housekeeping: Sendable {
         bell.signal()
     }
 
+    /// What one round leaves to the next.
+    struct Rounds {
+        fileprivate var hung: String?
+        fileprivate var hadBacklog = false
+        fileprivate var knownAt: Int64
+    }
+
     func live() {
-        var hung: String?
-        var hadBacklog = false
-        var knownAt = intake.clock().uptime
+        var rounds = begin()
+        while !stopping.isSet {
+            round(&rounds)
+            _ = bell.wait(timeout: .now() + .seconds(1))
+        }
+    }
+
+    func begin() -> Rounds {
         // Troubles that stood when the daemon was cut off, and have ended meanwhile.
         let summary = intake.outbox.summary()
         if summary.trouble == nil {
@@ -56,24 +68,26 @@ final class Housekeeping: Sendable {
             report(.outbox(.canReadAgain), quietly: true)
         }
         if !summary.isFilling { report(.outbox(.drained), quietly: true) }
-        while !stopping.isSet {
-            let now = intake.clock()
-            if now.clock == .known { knownAt = now.uptime }
-            if now.uptime - knownAt > Self.clockPatience || now.clock == .known {
-                report(.clock(isKnown: now.clock == .known), quietly: true)
-            }
-            for trouble in watch(now, hung != nil) { report(trouble, quietly: true) }
-            settle()
-            intake.outbox.keepHouse()
-            for notice in intake.outbox.takeNotices() { report(.outbox(notice), quietly: true) }
-            settle()
-            giveMemoryBack(&hadBacklog)
-            let hangs = whoHangs(intake.clock())
-            if let hangs, hung == nil { logger.error("\(hangs) makes no progress: the watchdog is not fed") }
-            hung = hangs
-            if hangs == nil { manager.tell("WATCHDOG=1") }
-            _ = bell.wait(timeout: .now() + .seconds(1))
+        return Rounds(knownAt: intake.clock().uptime)
+    }
+
+    /// About once a second, and when something was reported.
+    func round(_ rounds: inout Rounds) {
+        let now = intake.clock()
+        if now.clock == .known { rounds.knownAt = now.uptime }
+        if now.uptime - rounds.knownAt > Self.clockPatience || now.clock == .known {
+            report(.clock(isKnown: now.clock == .known), quietly: true)
         }
+        for trouble in watch(now, rounds.hung != nil) { report(trouble, quietly: true) }
+        settle()
+        intake.outbox.keepHouse()
+        for notice in intake.outbox.takeNotices() { report(.outbox(notice), quietly: true) }
+        settle()
+        giveMemoryBack(&rounds.hadBacklog)
+        let hangs = whoHangs(intake.clock())
+        if let hangs, rounds.hung == nil { logger.error("\(hangs) makes no progress: the watchdog is not fed") }
+        rounds.hung = hangs
+        if hangs == nil { manager.tell("WATCHDOG=1") }
     }
 
     /// After a backlog the allocator keeps what it had needed for it; the board has better use for that.

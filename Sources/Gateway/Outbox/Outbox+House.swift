@@ -84,6 +84,7 @@ extension Outbox {
             }
         }
         directory.makeBallast()
+        directory.forgetCleanStop()
     }
 
     /// A few marks are left for the next event to take along, which saves a sync; lost in a crash, they cost repeats.

@@ -19,7 +19,7 @@ extension Outbox {
     func goIntoMemory(_ writer: inout Writer, _ why: OutboxError) -> Bool {
         guard let emergencyFile else { return false }
         Salvage.remove(emergencyFile)
-        let next = writer.store.nextID
+        let next = writer.store.nextID + Int64.random(in: Salvage.leap)
         guard let store = try? Store(file: emergencyFile, boot: boot, firstID: next, isVolatile: true) else {
             return false
         }
@@ -47,8 +47,11 @@ extension Outbox {
         let marks = pendingMarks(.max, whose: { $0 < from })
         // A row that is written and synced is the proof that the disk takes events again.
         guard (try? store.commit([], marks: marks, now: now)) != nil, (try? store.prove(now)) != nil else { return }
-        store.skip(to: writer.store.nextID)
-        store.adoptStates(of: writer.store)
+        // What was told from memory is in no row: without these a cut would take back its states and its numbers.
+        let oldest = queue.withLock { $0.waiting.oldest }
+        let unread = opened.waiting.map(\.id).min()
+        guard (try? store.goOn(after: writer.store, oldestWaiting: [oldest, unread].compactMap { $0 }.min())) != nil
+        else { return }
         queue.withLock { queue in
             // Where the file could not be read at the start, this is when its events are met.
             let ended = Set(queue.marks.map(\.id))

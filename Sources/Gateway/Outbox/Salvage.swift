@@ -18,6 +18,8 @@ enum Salvage {
             guard !looksDamaged(directory.file) else {
                 return try setAsideAndKeep(directory, boot: boot, now: now, lastKnownID: nil)
             }
+            // What a killed process had written and not synced counts from now on, so it must be on the disk from now on.
+            directory.syncLog()
             do {
                 let store = try Store(file: directory.file, boot: boot)
                 return Opened(store: store, waiting: try store.load(), notice: nil)
@@ -40,6 +42,10 @@ enum Salvage {
         return WriteAheadLog(file + "-wal")?.isDamaged ?? false
     }
 
+    /// How far beyond the last number those in memory begin. A cut takes them back, the file counts on where it had
+    /// stopped, and a receiver would know an equal event under an equal number for a repeat.
+    static let leap: ClosedRange<Int64> = 100...999
+
     /// Opens a copy in memory of a store that can be read but not written.
     static func openCopy(of directory: StateDirectory, at file: String, boot: Int64, now: Int64) throws -> Opened {
         for suffix in ["", "-wal"] { copy(directory.file + suffix, file + suffix) }
@@ -48,6 +54,7 @@ enum Salvage {
         let first = fileSize(file) ?? 0 > 0 ? 1 : beyond
         do {
             let store = try Store(file: file, boot: boot, firstID: first, isVolatile: true)
+            store.skip(to: store.nextID + Int64.random(in: leap))
             return Opened(store: store, waiting: try store.load(), notice: nil)
         } catch let error as DatabaseError where error.isDamage {
             remove(file)

@@ -50,7 +50,12 @@ final class StateDirectory: Sendable {
         Self.sign(descriptor)
         // A directory that has never been used counts as left in order.
         wasStoppedCleanly = access(path + "/clean-stop", F_OK) == 0 || access(path + "/outbox.db", F_OK) != 0
-        unlink(path + "/clean-stop")
+        forgetCleanStop()
+    }
+
+    /// From here on an end without a word is none in good order. Tried again as long as the disk refuses.
+    func forgetCleanStop() {
+        if access(path + "/clean-stop", F_OK) == 0 { unlink(path + "/clean-stop") }
     }
 
     /// Writes who holds the lock, for the next who asks.
@@ -126,6 +131,14 @@ final class StateDirectory: Sendable {
         guard fstat(descriptor, &status) == 0, Int(status.st_size) < Self.logBytes else { return }
         let zeros = [UInt8](repeating: 0, count: min(Self.logStep, Self.logBytes - Int(status.st_size)))
         if pwrite(descriptor, zeros, zeros.count, status.st_size) == zeros.count { fdatasync(descriptor) }
+    }
+
+    /// What stands in the write-ahead log is durable from here on.
+    func syncLog() {
+        let descriptor = open(file + "-wal", O_WRONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        fsync(descriptor)
+        close(descriptor)
     }
 
     /// Names of files are as durable as their content from here on.

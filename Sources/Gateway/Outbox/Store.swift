@@ -122,8 +122,16 @@ final class Store {
     /// Takes over what another store, still open, knew of the points.
     func adoptStates(of other: Store) { states.merge(other.states) { $0.id > $1.id ? $0 : $1 } }
 
-    /// Goes on counting where another store stopped.
+    /// Leaves out the numbers before this one.
     func skip(to id: Int64) { nextID = max(nextID, id) }
+
+    /// Goes on where another store, still open, stopped: its numbers and states are on disk when it returns.
+    func goOn(after other: Store, oldestWaiting: Int64?) throws(DatabaseError) {
+        skip(to: other.nextID)
+        adoptStates(of: other)
+        try set("first-id", nextID)
+        try snapshot(oldestWaiting: oldestWaiting)
+    }
 
     /// What waits, in order, and the last states: from the snapshot and the rows after it.
     func load() throws(DatabaseError) -> [(id: Int64, point: String, urgency: Urgency)] {

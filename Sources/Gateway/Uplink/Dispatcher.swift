@@ -136,8 +136,10 @@ struct Dispatcher: Sendable {
         var exchange: Exchange? { lanes[0] }
         func lane(of number: Int) -> Int? { lanes.firstIndex { $0?.number == number } }
 
-        /// How long it must have worked before it is told up: the more often it fell of late, the longer.
+        /// How long it must have worked before it is told up: the more often it fell of late, the longer. Where it gave
+        /// false hopes and has not carried an event since, as an alternate path has no chance to, longest of all.
         var probation: Int64 {
+            if givesFalseHopes { return Dispatcher.longestProbation }
             let often = recentFalls.count - Dispatcher.freeFalls
             return often <= 0 ? 0 : min(Dispatcher.firstProbation << Int64(often - 1), Dispatcher.longestProbation)
         }
@@ -250,6 +252,8 @@ struct Dispatcher: Sendable {
             }
             actions += tellRecovery(index, now)
         }
+        // What has just been given up may be the most urgent of all: it is free again before anything else is taken.
+        guard actions.isEmpty else { return actions }
         let anyTrusted = paths.contains { $0.isTrusted }
         // Events go over the first path that is trusted; one that has not answered for a while is passed over.
         var earlierCarries = false
@@ -357,7 +361,7 @@ struct Dispatcher: Sendable {
                 next = min(next, hesitation > now ? min(exchange.deadline, hesitation) : exchange.deadline)
             }
             if path.exchange == nil { next = min(next, path.nextTry > now ? path.nextTry : nextPoll(index)) }
-            if path.toldDown != nil, path.health == .working, !path.givesFalseHopes {
+            if path.toldDown != nil, path.health == .working {
                 next = min(next, path.worksSince + path.probation)
             }
             // Something late may wait for its turn.
@@ -428,7 +432,7 @@ struct Dispatcher: Sendable {
     }
 
     private mutating func tellRecovery(_ path: Int, _ now: Int64) -> [Action] {
-        guard let since = paths[path].toldDown, paths[path].health == .working, !paths[path].givesFalseHopes,
+        guard let since = paths[path].toldDown, paths[path].health == .working,
             now - paths[path].worksSince >= paths[path].probation
         else { return [] }
         paths[path].toldDown = nil

@@ -3,6 +3,19 @@ import Logging
 import NIOCore
 import NIOPosix
 
+/// A path's way to its receiver as the uplink uses it: a `Connection`, or a simulation's.
+protocol Link: AnyObject {
+    var isOpen: Bool { get }
+    /// When it was last used, in milliseconds of uptime.
+    var usedAt: Int64 { get }
+    /// Sends one frame, connecting first where there is no connection.
+    func send(_ frame: [UInt8], at now: Int64)
+    /// Closes without a word to the owner, who has given up what was sent last.
+    func close()
+}
+
+extension Connection: Link {}
+
 /// The asynchronous half: carries out what the dispatcher decides, from the outbox to the receivers. Everything here
 /// runs on one event loop; it reads the outbox and never waits for the disk's syncs.
 final class Uplink {
@@ -15,7 +28,10 @@ final class Uplink {
     private let logger = Logger(label: "uplink")
     private(set) var dispatcher: Dispatcher
     /// Of each path, one for each of its lanes.
-    private var connections: [[Connection]] = []
+    private var connections: [[any Link]] = []
+    /// Makes a path's link, one for each lane, which tells what it hears.
+    typealias Connect = (PathSettings, any EventLoop, _ happened: @escaping (Connection.Happening) -> Void) -> any Link
+    private let connect: Connect
     private var sending: [[Sending?]]
     /// How the paths are, told on the loop whenever one begins or ceases to work, or is down: at once, with no disk in
     /// between.
@@ -29,7 +45,6 @@ final class Uplink {
     private var timerRings: Int64 = 0
     private var isDeciding = false
     private(set) var figures: [Figures]
-    private let book: AddressBook?
     /// Keys and strange replies, for each path.
     private(set) var trust: [PathTrust]
     /// The watchdog's evidence that the loop runs.
@@ -75,12 +90,12 @@ final class Uplink {
     ///   - book: the last good addresses of receivers.
     init(
         outbox: any EventSource, paths: [PathSettings], on loop: any EventLoop, clock: @escaping @Sendable () -> Moment,
-        lifeSign: LifeSign, report: @escaping (BoxTrouble) -> Void,
+        lifeSign: LifeSign, connect: Connect? = nil, report: @escaping (BoxTrouble) -> Void,
         pathsChanged: @escaping ([PathState]) -> Void = { _ in }, known: [String: Bool] = [:],
         book: AddressBook? = nil
     ) {
+        self.connect = connect ?? { Connection($0, book: book, on: $1, happened: $2) }
         self.outbox = outbox
-        self.book = book
         settings = paths
         self.clock = clock
         self.loop = loop
@@ -106,10 +121,9 @@ final class Uplink {
     /// Begins. From now on the outbox wakes it.
     func start() {
         let loop = loop
-        let book = book
         connections = settings.enumerated().map { index, path in
             (0..<path.connections).map { lane in
-                Connection(path, book: book, on: loop) { [weak self] in self?.heard($0, on: index, lane) }
+                connect(path, loop) { [weak self] in self?.heard($0, on: index, lane) }
             }
         }
         let bound = NIOLoopBound(self, eventLoop: loop)
