@@ -94,7 +94,8 @@ struct DocumentTests {
         var claims: [(file: URL, title: String?, function: String?)] = []
         for item in document.items {
             let links = item.matches(of: /\]\(([^)\s]+)\)/)
-            for (index, link) in links.enumerated() where [".swift", ".py", ".toml"].contains(where: { link.1.hasSuffix($0) }) {
+            for (index, link) in links.enumerated()
+            where [".swift", ".py", ".toml"].contains(where: { link.1.hasSuffix($0) }) {
                 let end = index + 1 < links.count ? links[index + 1].range.lowerBound : item.endIndex
                 var names = item[link.range.upperBound..<end]
                 // The words of the next link are its own.

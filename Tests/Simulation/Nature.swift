@@ -153,7 +153,9 @@ extension World {
     }
 
     private func stepClock() {
-        let step: Int64 = dice.pick([3_600_000, -3_600_000, 7_200_000, -86_400_000, 1000, -1000, dice.within(-40_000_000...40_000_000)])
+        let step: Int64 = dice.pick([
+            3_600_000, -3_600_000, 7_200_000, -86_400_000, 1000, -1000, dice.within(-40_000_000...40_000_000),
+        ])
         note("the wall clock is stepped by \(step / 1000) s")
         box.setClockError(box.clockError + step)
     }

@@ -25,7 +25,9 @@ struct Plan {
         devices = [Self.contacts("gpio.cabinet", &dice), Self.contacts("modbus.pumps", &dice)]
         devices.append(Self.panel("espa.nurses", &dice))
         panels = ["espa.nurses"]
-        for index in 0..<dice.pick([1, 2, 2, 2, 2, 3, 3]) { paths.append(Self.path(Self.pathNames[index], index, &dice)) }
+        for index in 0..<dice.pick([1, 2, 2, 2, 2, 3, 3]) {
+            paths.append(Self.path(Self.pathNames[index], index, &dice))
+        }
         // Narrow enough to be reached in an outage; most sites never see theirs.
         if dice.percent(20) { limits.waitingEvents = dice.within(40...120) }
         limits.logEvents = dice.pick([60, 200, 1000, 200_000])

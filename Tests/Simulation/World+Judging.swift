@@ -73,7 +73,9 @@ extension World {
     func checkCompany(of entry: Ledger.Entry) {
         guard let daemon else { return }
         for id in inFlight.values where id != entry.id && daemon.outbox.isWaiting(id) {
-            guard let other = ledger[id], other.event.point == entry.event.point, other.refusedBy.isEmpty else { continue }
+            guard let other = ledger[id], other.event.point == entry.event.point, other.refusedBy.isEmpty else {
+                continue
+            }
             violate(.ordered, "\(entry.what) was sent while event \(id) of the same point was on its way")
         }
     }
@@ -88,7 +90,8 @@ extension World {
         guard daemon.plan.paths.contains(where: { $0.name == path.name }) else { return }
         loop.afterOuter(limit) { [self] in
             guard let daemon = self.daemon, life == lives, !isDead, network(path.name).deadSince == since,
-                diskSoundSince.map({ $0 <= since }) ?? false, daemon.outbox.waitingCount < daemon.plan.limits.waitingEvents / 2
+                diskSoundSince.map({ $0 <= since }) ?? false,
+                daemon.outbox.waitingCount < daemon.plan.limits.waitingEvents / 2
             else { return }
             if daemon.intake.state(of: "path.\(path.name)") != true {
                 violate(.neverSilent, "path \(path.name) has been dead for \(limit / 1000) s, and no event says so")
@@ -116,36 +119,53 @@ extension World {
 
     // MARK: The end
 
+    /// A trouble that was told has not been told to be over.
+    private func stands(_ point: String) -> Bool { !isForgotten(point) && ledger.states[point]?.active ?? false }
+
+    /// What was told last of it lay in memory only, and a cut may have taken it: nothing on the board remembers.
+    private func isForgotten(_ point: String) -> Bool {
+        ledger.states[point].flatMap { ledger[$0.id]?.isVolatile } ?? false
+    }
+
     func judgeTheEnd() {
         guard let daemon, !isDead else { return violate(.delivered, "larmnod does not run at the end") }
         settle()
         absorb()
         for id in ledger.open.sorted() {
             guard let entry = ledger[id] else { continue }
-            violate(.delivered, "\(entry.what), stored at \(Trace.clock(entry.storedAt)), \(entry.takenBy.isEmpty ? "never reached a receiver" : "still waits though \(entry.takenBy.sorted()) took it")")
+            violate(
+                .delivered,
+                "\(entry.what), stored at \(Trace.clock(entry.storedAt)), \(entry.takenBy.isEmpty ? "never reached a receiver" : "still waits though \(entry.takenBy.sorted()) took it")"
+            )
         }
         for entry in ledger.entries.values.sorted(by: { $0.id < $1.id })
-        where entry.takenBy.isEmpty && entry.refusedBy.isEmpty && !entry.isWithdrawn && !ledger.open.contains(entry.id) {
-            violate(.delivered, "\(entry.what), stored at \(Trace.clock(entry.storedAt)), is gone, and no receiver has it")
+        where entry.takenBy.isEmpty && entry.refusedBy.isEmpty && !entry.isWithdrawn && !ledger.open.contains(entry.id)
+        {
+            violate(
+                .delivered, "\(entry.what), stored at \(Trace.clock(entry.storedAt)), is gone, and no receiver has it")
         }
         for field in fields {
             for (point, active) in field.actual.sorted(by: { $0.key < $1.key })
-            where (ledger.states["\(field.name).\(point)"]?.active ?? false) != active {
-                violate(.neverSilent, "\(field.name).\(point) is \(active ? "active" : "at rest"), and the last that was told is the opposite")
+            where !isForgotten("\(field.name).\(point)")
+                && (ledger.states["\(field.name).\(point)"]?.active ?? false) != active
+            {
+                violate(
+                    .neverSilent,
+                    "\(field.name).\(point) is \(active ? "active" : "at rest"), and the last that was told is the opposite"
+                )
             }
             for text in field.promised where !ledger.holds(text: text) {
                 violate(.durable, "the panel was told that \"\(text)\" was received, and it is nowhere")
             }
             for call in field.calls { violate(.neverSilent, "the panel is still not rid of \"\(call.text)\"") }
-            if ledger.states[field.name + ".fault"]?.active ?? false {
+            if stands(field.name + ".fault") {
                 violate(.neverSilent, "\(field.name) answers, and still counts as lost")
             }
         }
-        for path in daemon.plan.paths where ledger.states["path.\(path.name)"]?.active ?? false {
+        for path in daemon.plan.paths where stands("path.\(path.name)") {
             violate(.neverSilent, "path \(path.name) is well, and still counts as down")
         }
-        for point in ["larmnod.disk", "larmnod.queue", "larmnod.clock"]
-        where ledger.states[point].map({ $0.active && !(ledger[$0.id]?.isVolatile ?? false) }) ?? false {
+        for point in ["larmnod.disk", "larmnod.queue", "larmnod.clock"] where stands(point) {
             violate(.neverSilent, "the trouble of \(point) is over, and its end was not told")
         }
         if ledger.entries.values.contains(where: { $0.event.point == "larmnod.store" }) {

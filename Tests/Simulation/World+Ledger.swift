@@ -30,7 +30,9 @@ extension World {
         if stored.event.occurred.clock == .known {
             let right = box.clockErrors(at: happenedAt).map { box.beginning + happenedAt + $0 }
             if !right.contains(stored.event.occurred.utc) {
-                violate(.honestTime, "\(entry.what) happened at \(right) by the board's clock, stored as \(stored.event.occurred.utc)")
+                violate(
+                    .honestTime,
+                    "\(entry.what) happened at \(right) by the board's clock, stored as \(stored.event.occurred.utc)")
             }
         }
         // What lay in memory only may have to be told again: it was given up, or the power was cut.
@@ -52,7 +54,10 @@ extension World {
             let stored = daemon.outbox.event(id)
             guard stored?.event.said != entry.event.said else { continue }
             if entry.isVolatile {
-                ledger.change(id) { $0.isWithdrawn = $0.takenBy.isEmpty; $0.isEnded = true }
+                ledger.change(id) {
+                    $0.isWithdrawn = $0.takenBy.isEmpty
+                    $0.isEnded = true
+                }
             } else if entry.frames > 0 {
                 violate(.durable, "\(entry.what) had been sent, and is not in the store after the restart")
                 ledger.change(id) { $0.isEnded = true }
@@ -112,7 +117,8 @@ extension World {
         let sequence = message.header.sequence
         if ledger.id(ofSequence: sequence) == nil { absorb() }
         guard let id = ledger.id(ofSequence: sequence), let entry = ledger[id] else {
-            return violate(.durable, "a frame numbered \(sequence) left on path \(path.name), and no stored event has that number")
+            return violate(
+                .durable, "a frame numbered \(sequence) left on path \(path.name), and no stored event has that number")
         }
         note("\(path.name): \(id) sent\(entry.frames > 0 ? " again" : "")")
         checkContent(message, entry, path)
@@ -162,7 +168,10 @@ extension World {
         switch entry.event.occurred.clock {
         case .known:
             if said != Timestamp(utc: entry.event.occurred.utc).utc {
-                violate(.honestTime, "\(entry.what) is said to have occurred at \(said), the board's clock said \(entry.event.occurred.utc)")
+                violate(
+                    .honestTime,
+                    "\(entry.what) is said to have occurred at \(said), the board's clock said \(entry.event.occurred.utc)"
+                )
             }
         default:
             if abs(said - trueTime) > 2000 {
@@ -187,7 +196,9 @@ extension World {
             if heard.isRepeat, !entry.takenBy.contains(centre.name), !entry.isVolatile {
                 violate(.delivered, "\(entry.what) was taken for the repeat of another event")
             }
-            if let newer = ledger.arrive(entry), !entry.isVolatile, entry.refusedBy.isEmpty, ledger[newer]?.refusedBy.isEmpty ?? true {
+            if let newer = ledger.arrive(entry), !entry.isVolatile, entry.refusedBy.isEmpty,
+                ledger[newer]?.refusedBy.isEmpty ?? true
+            {
                 violate(.ordered, "\(entry.what) arrived after event \(newer) of the same point")
             }
             ledger.change(id) { $0.takenBy.insert(centre.name) }
@@ -197,7 +208,9 @@ extension World {
 
     /// The daemon has heard something on a path: what ends now is judged now.
     func answered(by link: SimulatedLink) {
-        guard let daemon, !disk_is_dead(), let id = inFlight[ObjectIdentifier(link)], ledger.open.contains(id) else { return }
+        guard let daemon, !disk_is_dead(), let id = inFlight[ObjectIdentifier(link)], ledger.open.contains(id) else {
+            return
+        }
         if !daemon.outbox.isWaiting(id) { ended(id, daemon) }
         stirred()
     }

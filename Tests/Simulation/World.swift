@@ -57,7 +57,9 @@ final class World {
         box = Box(loop, beginning: dice.pick(days) + dice.within(0...86_400_000), isClockKnown: plan.hasClockBattery)
         centres = Dictionary(
             uniqueKeysWithValues: Plan.receivers.map { name in (name, Centre(name, clockError: 0)) })
-        for name in Plan.receivers where dice.percent(20) { centres[name]?.clockError = dice.within(-7_200_000...7_200_000) }
+        for name in Plan.receivers where dice.percent(20) {
+            centres[name]?.clockError = dice.within(-7_200_000...7_200_000)
+        }
         fields = plan.devices.map { Field($0, isPanel: plan.panels.contains($0.name), in: self) }
         if !plan.hasClockBattery { box.setClockError(Nature.unsetClock - box.beginning) }
         TraceLog.world = self
