@@ -62,6 +62,9 @@ public final class Gateway: Service {
 
         housekeeping.report(.started(afterCleanStop: outbox.directory.wasStoppedCleanly))
         for news in move.news { housekeeping.report(news) }
+        let ended = RemovedPaths.endings(
+            of: outbox.lastStates(), paths: Set(site.paths.map(\.name)), account: site.account, now: now())
+        for trouble in ended { housekeeping.report(trouble) }
         let keeper = try WorkerThread("housekeeping") { housekeeping.live() }
         let controlThread = try control.map { control in try WorkerThread("control") { control.live() } }
         let threads = try hosts.map { host in try WorkerThread(host.device.name) { host.live() } }

@@ -86,8 +86,18 @@ final class StreamConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if case NIOSSLError.handshakeFailed(let why) = error { desk.say("\(path.remote): TLS was not set up: \(why)") }
+        if case NIOSSLError.handshakeFailed(let why) = error {
+            desk.say("\(path.remote): TLS was not set up: \(Self.words(for: why))")
+        }
         close()
+    }
+
+    /// What the library calls it, without the places in its sources.
+    private static func words(for error: BoringSSLError) -> String {
+        guard case .sslError(let stack) = error else { return "\(error)" }
+        let words = stack.map(\.description).joined(separator: " ").split(separator: " ")
+        let names = words.filter { $0.contains("OPENSSL_internal:") }.compactMap { $0.split(separator: ":").last }
+        return names.isEmpty ? "the handshake failed" : names.joined(separator: ", ")
     }
 
     func close(saying words: String) {

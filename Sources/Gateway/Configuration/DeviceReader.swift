@@ -75,6 +75,10 @@ struct DeviceReader {
         _ name: String, _ table: Settings, device: String, _ account: String, _ partition: Int, _ chatter: ChatterLimit
     ) -> Point {
         _ = table.has("terminal")
+        if name == "fault" {
+            problems.add(
+                table.place, "\(table.path): a point cannot be called fault: that is the name of the device's own trouble")
+        }
         let kind = kind(of: table)
         return Point(
             name: "\(device).\(name)",

@@ -112,10 +112,17 @@ final class HandshakeHandler: ChannelInboundHandler {
         case NIOSSLError.handshakeFailed(.sslError(let stack)), BoringSSLError.sslError(let stack):
             let reason = stack.map(\.description).joined(separator: " ")
             if reason.contains("CERTIFICATE_VERIFY_FAILED") { return transport.objection(toUnverified: peer(context)) }
-            return Self.words(forReason: reason) ?? (reason.contains("EOF") ? Self.cutOff : "TLS fails: \(reason)")
+            return Self.words(forReason: reason) ?? (reason.contains("EOF") ? Self.cutOff : "TLS fails: \(Self.name(in: reason))")
         case let error as IOError: return "\(systemWords(error.errnoCode)), while TLS was set up"
         default: return "TLS fails: \(error)"
         }
+    }
+
+    /// What the library calls it, without the places in its sources.
+    private static func name(in reason: String) -> String {
+        let names = reason.split(separator: " ").filter { $0.contains("OPENSSL_internal:") }
+            .compactMap { $0.split(separator: ":").last }
+        return names.isEmpty ? "the handshake failed" : names.joined(separator: ", ")
     }
 
     /// What the library says, and what it means on site. The first that fits; alerts by RFC 8446 section 6.

@@ -261,9 +261,13 @@ final class Uplink {
         case .pathDown(let path, let why, let lastGood):
             logger.error("path \(settings[path].name) is down: \(why)")
             let found = clock()
-            let good = lastGood.map { "last good \(Self.when($0, at: found))" } ?? "never good"
-            let text =
-                "down, found \(Self.when(found.uptime, at: found)), \(good), \(outbox.waitingCount) waiting: \(why)"
+            let now = Self.when(found.uptime, at: found)
+            var good = lastGood.map { "last good \(Self.when($0, at: found))" } ?? "never good"
+            // The day once, and not the address: the centre's operator has 128 characters.
+            good.replace("last good \(now.prefix(10)) ", with: "last good ")
+            let end = "\(settings[path].host):\(settings[path].port): "
+            let reason = why.hasPrefix(end) ? String(why.dropFirst(end.count)) : why
+            let text = "down, found \(now), \(good), \(outbox.waitingCount) waiting: \(reason)"
             report(.path(settings[path].name, isDown: true, text: text))
         case .pathUp(let path, let downSince):
             logger.notice("path \(settings[path].name) works")
