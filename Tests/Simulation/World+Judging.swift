@@ -21,9 +21,16 @@ extension World {
         let (since, life) = (loop.time, lives)
         // Others as urgent go one after the other, as far as they are of one point.
         let urgent = ledger.open.count { ledger[$0].map { $0.event.urgency <= .danger } ?? false }
-        let limit = isUrgent ? Self.urgentLimit + Int64(urgent) * 500 : Self.otherLimit
+        let limit = (isUrgent ? Self.urgentLimit + Int64(urgent) * 500 : Self.otherLimit) + hopeful
         loop.afterOuter(limit) { [self] in
             checkDelivery(id, since, life, isUrgent)
+        }
+    }
+
+    /// How long paths to receivers that answer link tests and no events may be tried in turn before they are mistrusted.
+    private var hopeful: Int64 {
+        plan.paths.filter { centres[$0.receiver]?.mood == .falseHopes }.reduce(0) {
+            $0 + Int64($1.attempts + 1) * $1.timeout.milliseconds
         }
     }
 
