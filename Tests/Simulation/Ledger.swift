@@ -36,6 +36,10 @@ struct Ledger {
     /// The newest event of each point that has arrived at a receiver.
     private var arrived: [String: Int64] = [:]
     private var texts: [String: Int64] = [:]
+    /// Points of which something was told from memory after what is on disk: the board may or may not remember that.
+    private(set) var uncertain: Set<String> = []
+    /// Numbers that were used in memory, and may come again after a cut.
+    private(set) var passing: Set<Int> = []
 
     subscript(id: Int64) -> Entry? { entries[id] }
 
@@ -45,10 +49,13 @@ struct Ledger {
         open.insert(entry.id)
         lastID = max(lastID, entry.id)
         if !entry.event.text.isEmpty { texts[entry.event.text] = entry.id }
+        if entry.isVolatile { passing.insert(StoredEvent.sequence(of: entry.id)) }
         guard let active = entry.active else { return true }
+        let wasUncertain = uncertain.contains(entry.event.point)
+        if entry.isVolatile { uncertain.insert(entry.event.point) } else { uncertain.remove(entry.event.point) }
         let before = states[entry.event.point]?.active ?? false
         states[entry.event.point] = (entry.id, active)
-        return before != active
+        return before != active || wasUncertain
     }
 
     mutating func change(_ id: Int64, _ change: (inout Entry) -> Void) {

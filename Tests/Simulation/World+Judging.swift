@@ -19,8 +19,18 @@ extension World {
         let isUrgent = entry.event.urgency <= .danger
         if !isUrgent, ledger.open.count > 3 { return }
         let (since, life) = (loop.time, lives)
-        loop.afterOuter(isUrgent ? Self.urgentLimit : Self.otherLimit) { [self] in
+        // Others as urgent go one after the other, as far as they are of one point.
+        let urgent = ledger.open.count { ledger[$0].map { $0.event.urgency <= .danger } ?? false }
+        let limit = (isUrgent ? Self.urgentLimit + Int64(urgent) * 500 : Self.otherLimit) + hopeful
+        loop.afterOuter(limit) { [self] in
             checkDelivery(id, since, life, isUrgent)
+        }
+    }
+
+    /// How long paths to receivers that answer link tests and no events may be tried in turn before they are mistrusted.
+    private var hopeful: Int64 {
+        plan.paths.filter { centres[$0.receiver]?.mood == .falseHopes }.reduce(0) {
+            $0 + Int64($1.attempts + 1) * $1.timeout.milliseconds
         }
     }
 
@@ -89,9 +99,10 @@ extension World {
         let limit = path.poll.milliseconds + Int64(path.attempts + 1) * attempt + 60_000
         guard daemon.plan.paths.contains(where: { $0.name == path.name }) else { return }
         loop.afterOuter(limit) { [self] in
+            let summary = self.daemon?.outbox.summary()
+            let unsent = (summary?.waiting ?? 0) + (summary?.parked ?? 0)
             guard let daemon = self.daemon, life == lives, !isDead, network(path.name).deadSince == since,
-                diskSoundSince.map({ $0 <= since }) ?? false,
-                daemon.outbox.waitingCount < daemon.plan.limits.waitingEvents / 2
+                diskSoundSince.map({ $0 <= since }) ?? false, unsent < daemon.plan.limits.waitingEvents / 2
             else { return }
             if daemon.intake.state(of: "path.\(path.name)") != true {
                 violate(.neverSilent, "path \(path.name) has been dead for \(limit / 1000) s, and no event says so")
@@ -123,9 +134,7 @@ extension World {
     private func stands(_ point: String) -> Bool { !isForgotten(point) && ledger.states[point]?.active ?? false }
 
     /// What was told last of it lay in memory only, and a cut may have taken it: nothing on the board remembers.
-    private func isForgotten(_ point: String) -> Bool {
-        ledger.states[point].flatMap { ledger[$0.id]?.isVolatile } ?? false
-    }
+    private func isForgotten(_ point: String) -> Bool { ledger.uncertain.contains(point) }
 
     func judgeTheEnd() {
         guard let daemon, !isDead else { return violate(.delivered, "larmnod does not run at the end") }
@@ -168,7 +177,7 @@ extension World {
         for point in ["larmnod.disk", "larmnod.queue", "larmnod.clock"] where stands(point) {
             violate(.neverSilent, "the trouble of \(point) is over, and its end was not told")
         }
-        if ledger.entries.values.contains(where: { $0.event.point == "larmnod.store" }) {
+        if !isNewStore, ledger.entries.values.contains(where: { $0.event.point == "larmnod.store" }) {
             violate(.durable, "the store counts as damaged, and nothing but power cuts and refused writes befell it")
         }
         let frames = figures.events * 60 + Int(loop.time / 1000)

@@ -18,7 +18,10 @@ extension World {
 
     private func note(_ stored: StoredEvent, _ isVolatile: Bool) {
         stirred()
-        hasStored = true
+        if !isVolatile { hasStored = true }
+        // A file that was being made when the power was cut is empty, and may have been anything.
+        if stored.event.point == "larmnod.store", !hasEverStored { isNewStore = true }
+        if !isVolatile, stored.event.point != "larmnod.start" { hasEverStored = true }
         figures.events += 1
         let happenedAt = box.time(ofUptime: stored.event.occurred.uptime, bootedAt: bootTimes[stored.boot])
         var entry = Ledger.Entry(
@@ -35,9 +38,7 @@ extension World {
                     "\(entry.what) happened at \(right) by the board's clock, stored as \(stored.event.occurred.utc)")
             }
         }
-        // What lay in memory only may have to be told again: it was given up, or the power was cut.
-        let follows = ledger.states[entry.event.point].flatMap { ledger[$0.id]?.isVolatile } ?? false
-        if !ledger.add(entry), !follows {
+        if !ledger.add(entry) {
             violate(.restart, "\(entry.what) tells a state that had been told before: \"\(stored.event.text)\"")
         }
         if stored.event.text.contains("started after it was cut off") || stored.event.text == "larmnod started" {
@@ -193,7 +194,9 @@ extension World {
             note("\(centre.name) takes \(id)\(heard.isRepeat ? ", a repeat" : "")")
             // A frame that was long on its way, of a number that has come again.
             guard isContent(message, of: entry, path) else { return heard.replies }
-            if heard.isRepeat, !entry.takenBy.contains(centre.name), !entry.isVolatile {
+            if heard.isRepeat, !entry.takenBy.contains(centre.name),
+                !ledger.passing.contains(message.header.sequence)
+            {
                 violate(.delivered, "\(entry.what) was taken for the repeat of another event")
             }
             if let newer = ledger.arrive(entry), !entry.isVolatile, entry.refusedBy.isEmpty,

@@ -209,7 +209,15 @@ final class World {
         nextRound?.cancel()
         wasKilled = false
         disk_process_ended()
-        if dice.percent(50) { note("configuration: \(plan.change(&dice))") }
+        if dice.percent(50) {
+            note("configuration: \(plan.change(&dice))")
+            // Another receiver may be behind a path: how it is begins to count now.
+            for path in plan.paths {
+                networks[path.name]?.healthySince = nil
+                networks[path.name]?.deadSince = nil
+                refreshHealth(path.name)
+            }
+        }
         isRestartDue = true
     }
 
@@ -281,4 +289,8 @@ final class World {
     /// This life has stored something, and the last one had: it leaves a trace, however it ended.
     var hasStored = false
     private(set) var lastLifeStored = false
+    /// Something beyond the start itself has ever been stored on the disk.
+    var hasEverStored = false
+    /// The file was found empty before anything was in it.
+    var isNewStore = false
 }

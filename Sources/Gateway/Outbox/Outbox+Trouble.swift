@@ -9,7 +9,13 @@ extension Outbox {
 
     func awaitReceiver(_ ids: [Int64], _ why: OutboxError) throws(OutboxError) {
         guard waitForReceiver(ids, atMost: Self.memoryPatience) != .acknowledged else { return }
-        queue.withLock { queue in for id in ids { queue.waiting.remove(id) } }
+        queue.withLock { queue in
+            for id in ids {
+                queue.waiting.remove(id)
+                // Given back, refused or not: nobody need discard it.
+                queue.parked.remove(id)
+            }
+        }
         throw OutboxError(
             kind: why.kind,
             description: "\(why.description); and no receiver acknowledged it within \(Self.memoryPatience.described)")
