@@ -77,7 +77,8 @@ struct DeviceReader {
         _ = table.has("terminal")
         if name == "fault" {
             problems.add(
-                table.place, "\(table.path): a point cannot be called fault: that is the name of the device's own trouble")
+                table.place,
+                "\(table.path): a point cannot be called fault: that is the name of the device's own trouble")
         }
         let kind = kind(of: table)
         return Point(

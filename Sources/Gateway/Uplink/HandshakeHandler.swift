@@ -112,7 +112,8 @@ final class HandshakeHandler: ChannelInboundHandler {
         case NIOSSLError.handshakeFailed(.sslError(let stack)), BoringSSLError.sslError(let stack):
             let reason = stack.map(\.description).joined(separator: " ")
             if reason.contains("CERTIFICATE_VERIFY_FAILED") { return transport.objection(toUnverified: peer(context)) }
-            return Self.words(forReason: reason) ?? (reason.contains("EOF") ? Self.cutOff : "TLS fails: \(Self.name(in: reason))")
+            return Self.words(forReason: reason)
+                ?? (reason.contains("EOF") ? Self.cutOff : "TLS fails: \(Self.name(in: reason))")
         case let error as IOError: return "\(systemWords(error.errnoCode)), while TLS was set up"
         default: return "TLS fails: \(error)"
         }
