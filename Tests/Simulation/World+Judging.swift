@@ -11,6 +11,8 @@ extension World {
     /// Within how long fire and danger arrive where a path is well; and all else, where hardly anything waits.
     private static let urgentLimit: Int64 = 12_000
     private static let otherLimit: Int64 = 60_000
+    /// After a second the dispatcher takes another path as well.
+    private static let slowest: Int64 = 1200
 
     // MARK: Promises 4 and 10: in time
 
@@ -19,9 +21,9 @@ extension World {
         let isUrgent = entry.event.urgency <= .danger
         if !isUrgent, ledger.open.count > 3 { return }
         let (since, life) = (loop.time, lives)
-        // Others as urgent go one after the other, as far as they are of one point.
-        let urgent = ledger.open.count { ledger[$0].map { $0.event.urgency <= .danger } ?? false }
-        let limit = (isUrgent ? Self.urgentLimit + Int64(urgent) * 500 : Self.otherLimit) + hopeful
+        // Those of one point go one after the other, each at most a second on a path that works and is slow.
+        let company = Int64(ledger.open.count) * Self.slowest
+        let limit = (isUrgent ? Self.urgentLimit + company : Self.otherLimit) + hopeful
         loop.afterOuter(limit) { [self] in
             checkDelivery(id, since, life, isUrgent)
         }
@@ -55,21 +57,23 @@ extension World {
         guard let daemon, ledger.open.count > 1, entry.refusedBy.isEmpty, !entry.isVolatile else { return }
         let carried = Set(inFlight.values)
         guard !carried.contains(entry.id) else { return }
-        let worth = daemon.outbox.worth(of: entry.id, for: path.receiver, over: path.name) ?? entry.event.urgency
         var heads: [String: Ledger.Entry] = [:]
+        // What a point's first is worth: as much as the most urgent behind it.
+        var worths: [String: Urgency] = [:]
         for id in ledger.open {
             guard let other = ledger[id], !other.isEnded, daemon.outbox.isWaiting(id), other.refusedBy.isEmpty else {
                 continue
             }
+            worths[other.event.point] = min(worths[other.event.point] ?? .status, other.event.urgency)
             if let head = heads[other.event.point], head.id < id { continue }
             heads[other.event.point] = other
         }
         let busy = Set(carried.compactMap { daemon.outbox.isWaiting($0) ? ledger[$0]?.event.point : nil })
+        let worth = worths[entry.event.point] ?? entry.event.urgency
         for head in heads.values where head.id != entry.id && head.event.point != entry.event.point {
             if busy.contains(head.event.point) { continue }
-            guard !carried.contains(head.id), head.storedAt < loop.time,
-                let value = daemon.outbox.worth(of: head.id, for: path.receiver, over: path.name), value < worth
-            else { continue }
+            let value = worths[head.event.point] ?? .status
+            guard !carried.contains(head.id), head.storedAt < loop.time, value < worth else { continue }
             // Late ones go at the rate that was agreed; fire and danger do not wait for it.
             if path.catchUpRate != nil, value > .danger, daemon.outbox.isLate(head.id) { continue }
             violate(

@@ -12,8 +12,9 @@ extension World {
         while true {
             let news = daemon.outbox.list(after: ledger.lastID, limit: 100)
             for stored in news { note(stored, isVolatile) }
-            if news.count < 100 { return }
+            if news.count < 100 { break }
         }
+        if !isVolatile { remember(daemon) }
     }
 
     private func note(_ stored: StoredEvent, _ isVolatile: Bool) {
@@ -28,6 +29,7 @@ extension World {
             id: stored.id, event: stored.event, active: stored.active, storedAt: loop.time, boot: stored.boot,
             happenedAt: happenedAt)
         entry.isVolatile = isVolatile
+        if isVolatile { toldFromMemory.insert(entry.event.point) }
         note("stored\(isVolatile ? " in memory" : ""): \(entry.what), \"\(stored.event.text)\"")
         watchForSecrets(stored.event.text, entry.what)
         if stored.event.occurred.clock == .known {
@@ -72,15 +74,26 @@ extension World {
         for id in ledger.open where parked.contains(id) { ledger.change(id) { $0.isEnded = true } }
         ledger.forget(beyond: daemon.outbox.latest(1).last?.id ?? 0)
         ledger.rebuildStates { !$0.isWithdrawn }
-        absorbUnknown(daemon)
+        let unknown = absorbUnknown(daemon)
+        for (point, active) in remembered.sorted(by: { $0.key < $1.key })
+        where !unknown.contains(point) && !toldFromMemory.contains(point) && daemon.intake.state(of: point) != active {
+            violate(
+                .restart,
+                "\(point) was known to be \(active ? "active" : "at rest") before the cut, and is not after it")
+        }
+        if daemon.outbox.summary().trouble == nil { remember(daemon) }
         for id in ledger.open { expectDelivery(of: id) }
     }
 
     /// What was committed when the process died, and nobody had been told.
-    private func absorbUnknown(_ daemon: Daemon) {
+    /// - Returns: their points.
+    private func absorbUnknown(_ daemon: Daemon) -> Set<String> {
+        var points: Set<String> = []
         for stored in daemon.outbox.latest(100) where ledger[stored.id]?.event.said != stored.event.said {
             note(stored, false)
+            points.insert(stored.event.point)
         }
+        return points
     }
 
     /// Notes what no longer waits, and judges why.

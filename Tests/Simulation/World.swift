@@ -289,6 +289,16 @@ final class World {
     /// This life has stored something, and the last one had: it leaves a trace, however it ended.
     var hasStored = false
     private(set) var lastLifeStored = false
+    /// What the daemon last knew of every point while the disk worked: it must know it after any cut.
+    private(set) var remembered: [String: Bool] = [:]
+    /// Points of which something was told from memory since.
+    var toldFromMemory: Set<String> = []
+
+    func remember(_ daemon: Daemon) {
+        remembered = daemon.intake.lastStates()
+        toldFromMemory = []
+    }
+
     /// Something beyond the start itself has ever been stored on the disk.
     var hasEverStored = false
     /// The file was found empty before anything was in it.
