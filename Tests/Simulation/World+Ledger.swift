@@ -77,7 +77,9 @@ extension World {
         let unknown = absorbUnknown(daemon)
         for (point, active) in remembered.sorted(by: { $0.key < $1.key })
         where !unknown.contains(point) && !toldFromMemory.contains(point) && daemon.intake.state(of: point) != active {
-            violate(.restart, "\(point) was known to be \(active ? "active" : "at rest") before the cut, and is not after it")
+            violate(
+                .restart,
+                "\(point) was known to be \(active ? "active" : "at rest") before the cut, and is not after it")
         }
         if daemon.outbox.summary().trouble == nil { remember(daemon) }
         for id in ledger.open { expectDelivery(of: id) }
@@ -87,7 +89,14 @@ extension World {
     /// - Returns: their points.
     private func absorbUnknown(_ daemon: Daemon) -> Set<String> {
         var points: Set<String> = []
-        for stored in daemon.outbox.latest(100) where ledger[stored.id]?.event.said != stored.event.said {
+        for stored in daemon.outbox.latest(100) {
+            let known = ledger[stored.id]
+            // The same words under the same number may be another event: the number lay in memory before.
+            if let known, known.event.said == stored.event.said,
+                known.event.occurred.uptime == stored.event.occurred.uptime
+            {
+                continue
+            }
             note(stored, false)
             points.insert(stored.event.point)
         }
