@@ -22,7 +22,7 @@ demo: build ## Watch a site's alarms go to two centres, through a cut and a cras
 	@scripts/setup.sh test
 	@scripts/demo $(PROGRAM)
 
-test: lint unit system simulate ## Everything but the virtual board
+test: lint unit system simulate mutations ## Everything but the virtual board
 
 lint: # The sources are formatted, and generated files are fresh
 	@scripts/setup.sh test
@@ -47,7 +47,7 @@ simulate: ## The daemon in 1000 simulated worlds of a day each (SEEDS=4711, SEED
 	$(BUILD)/simulate $(or $(SEEDS),1..1000) $(if $(HOURS),--hours $(HOURS)) $(if $(TRACE),--trace)
 	$(if $(SEEDS)$(HOURS),,$(BUILD)/simulate 1001..1010 --twice)
 
-mutations: ## Each planted bug is found by the simulation
+mutations: # Each planted bug is found by the simulation
 	@scripts/setup.sh test
 	scripts/mutations/plant.py
 	LARMNOD_SIMULATION=mutants swift build $(RELEASE) --product mutants

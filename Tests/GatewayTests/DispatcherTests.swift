@@ -161,9 +161,50 @@ struct DispatcherTests {
         #expect(bench.work(0) == .poll && bench.work(1) == .event(2))
         _ = bench.answer(.acknowledged, on: 0)
         _ = bench.answer(.acknowledged, on: 1)
+        // It answers, but an event has just failed on it: the other goes on for a while.
         bench.waiting = [3]
         _ = bench.decide()
-        #expect(bench.work(0) == .event(3) && bench.work(1) == nil)
+        #expect(bench.work(0) == nil && bench.work(1) == .event(3))
+        _ = bench.answer(.acknowledged, on: 1)
+        bench.now += Dispatcher.doubt + 2 * 5000
+        bench.waiting = [4]
+        _ = bench.decide()
+        #expect(bench.work(0) == .event(4) && bench.work(1) == nil)
+    }
+
+    @Test("Two paths that answer link tests and no events: an event does not go to and fro between them")
+    func toAndFro() {
+        var bench = Bench(paths: 3)
+        bench.settle()
+        bench.waiting = [1]
+        let start = bench.now
+        while bench.now < start + 60_000, bench.dispatcher.paths[2].falseHopes == 0 {
+            _ = bench.decide()
+            for path in 0...1 where bench.work(path) == .poll { _ = bench.answer(.acknowledged, on: path) }
+            if bench.work(2) == .event(1) { break }
+            if bench.work(2) == .poll { _ = bench.answer(.acknowledged, on: 2) }
+            bench.now += 100
+        }
+        #expect(bench.work(2) == .event(1))
+        // The time limits of the two, and what their link tests took.
+        #expect(bench.now - start <= 2 * 5000 + 500)
+    }
+
+    @Test("A path in doubt carries what waits once the others are silent")
+    func doubtYields() {
+        var bench = Bench()
+        bench.settle()
+        bench.waiting = [1]
+        _ = bench.decide()
+        _ = bench.answer(.failed(why: "refused"), on: 0)
+        bench.now += Dispatcher.firstBackOff
+        _ = bench.decide()
+        _ = bench.answer(.acknowledged, on: 0)
+        #expect(bench.work(1) == .event(1))
+        bench.waiting = [2]
+        bench.now += Dispatcher.hesitation
+        _ = bench.decide()
+        #expect(bench.work(0) == .event(2))
     }
 
     @Test("A path that does not answer is passed over after a second; its event follows after its time limit")
@@ -252,7 +293,7 @@ struct DispatcherTests {
         _ = bench.decide()
         #expect(bench.work(0) == .poll && !bench.answer(.acknowledged, on: 0).contains(.clockAccepted(0)))
         bench.waiting = [1]
-        bench.now += Dispatcher.hesitation
+        bench.now += Dispatcher.doubt + 2 * 5000
         _ = bench.decide()
         #expect(bench.work(0) == .event(1))
         #expect(bench.answer(.acknowledged, on: 0).contains(.clockAccepted(0)))

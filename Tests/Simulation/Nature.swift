@@ -23,7 +23,7 @@ struct Nature {
     static let calm: Int64 = 3 * 3_600_000
 
     init(_ dice: inout Dice) {
-        eventInterval = dice.pick([300_000, 900_000, 1_800_000])
+        eventInterval = dice.pick([400_000, 900_000, 1_800_000, 3_600_000])
         crashInterval = dice.pick([1_200_000, 3_600_000, 10_800_000])
         cutInterval = dice.pick([900_000, 3_600_000, 14_400_000])
         moodInterval = dice.pick([3_600_000, 14_400_000])

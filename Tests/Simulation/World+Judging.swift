@@ -23,16 +23,9 @@ extension World {
         let (since, life) = (loop.time, lives)
         // Those of one point go one after the other, each at most a second on a path that works and is slow.
         let company = Int64(ledger.open.count) * Self.slowest
-        let limit = (isUrgent ? Self.urgentLimit + company : Self.otherLimit) + hopeful
+        let limit = isUrgent ? Self.urgentLimit + company : Self.otherLimit
         loop.afterOuter(limit) { [self] in
             checkDelivery(id, since, life, isUrgent)
-        }
-    }
-
-    /// How long paths to receivers that answer link tests and no events may be tried in turn before they are mistrusted.
-    private var hopeful: Int64 {
-        plan.paths.filter { centres[$0.receiver]?.mood == .falseHopes }.reduce(0) {
-            $0 + Int64($1.attempts + 1) * $1.timeout.milliseconds
         }
     }
 

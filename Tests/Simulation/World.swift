@@ -136,7 +136,7 @@ final class World {
         hasStored = false
         note("larmnod starts, life \(lives)")
         // Sometimes it is cut off again before it has come up.
-        if !isCalm, nature.crashes, dice.onceIn(8) { expectDeath(operations: dice.within(0...60)) }
+        if !isCalm, nature.crashes, dice.onceIn(wasJustKilled ? 3 : 8) { expectDeath(operations: dice.within(0...30)) }
         do {
             let daemon = try Daemon(plan, in: self)
             guard !disk_is_dead() else {
@@ -176,6 +176,7 @@ final class World {
         disk_process_ended()
 
         wasKilled = true
+        wasJustKilled = !losesPower
         guard losesPower else {
             figures.kills += 1
             isRestartDue = true
@@ -195,6 +196,8 @@ final class World {
 
     /// The last end was no orderly stop.
     var wasKilled = false
+    /// It was killed while the power stayed on: what it had written and not synced is there, as long as that lasts.
+    private var wasJustKilled = false
 
     func stopOrderly() {
         guard let daemon, !disk_is_dead() else { return }
@@ -208,6 +211,7 @@ final class World {
         loop.forgetDaemon()
         nextRound?.cancel()
         wasKilled = false
+        wasJustKilled = false
         disk_process_ended()
         if dice.percent(50) {
             note("configuration: \(plan.change(&dice))")

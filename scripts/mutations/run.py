@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from plant import ROOT, TARGET, bugs
 
 # Worlds of a day without a bug, and the most that a bug may need until it is found.
-SOUND = 40
+SOUND = 20
 MOST = 400
 
 

@@ -10,6 +10,8 @@ import AlarmProtocol
 /// - A path whose last exchange failed is tried with link tests until it answers. Every second try is an event (a
 ///   receiver may not know link tests): any where no path can be trusted, else one that no other path can carry. A path
 ///   that answers takes over what waits on one that does not.
+/// - A path on which an event has just failed is left out for a while, even if it answers link tests, as long as another
+///   carries well: else an event would go to and fro between two that carry none.
 /// - A path that fails `attempts` times in a row is down: said once, over another path, and once when it is up again; of
 ///   a path that goes up and down all the time, the ups are told only once they last.
 /// - Each path is polled on its own timer; while the primary path (the first) is down, the others at its interval.
@@ -119,6 +121,8 @@ struct Dispatcher: Sendable {
         var falseHopes = 0
         /// Twice at least: the first failure of a line that is cut looks the same.
         var givesFalseHopes: Bool { falseHopes >= max(2, rules.attempts) }
+        /// Until when it is left out while another carries well: an event has failed on it.
+        var doubtedUntil: Int64 = 0
         /// Until when link tests alone do not make it trusted again, after too many of those.
         var mistrustedUntil: Int64 = 0
         /// When it was told down, if it has not been told up since.
@@ -158,7 +162,10 @@ struct Dispatcher: Sendable {
     static let hesitation: Int64 = 1000
     static let firstBackOff: Int64 = 500
     static let longestBackOff: Int64 = 10_000
-    /// How long a path that answers link tests but no events is left out while another works.
+    /// How long a path is left out on which an event has failed, while another carries well: so long, and until each
+    /// path may have failed with it once.
+    static let doubt: Int64 = 10_000
+    /// How long link tests alone do not make a path trusted that answers them and no events.
     static let mistrust: Int64 = 60_000
     /// How often one message's clock is corrected before the path counts as failing.
     static let correctionLimit = 2
@@ -266,7 +273,7 @@ struct Dispatcher: Sendable {
                 }
             }
             actions += fillLanes(of: index, now, supply, earlierCarries: earlierCarries)
-            if paths[index].isTrusted, carries(index, now) { earlierCarries = true }
+            if paths[index].isTrusted, !isLeftOut(index, now), carries(index, now) { earlierCarries = true }
         }
         return actions
     }
@@ -274,6 +281,14 @@ struct Dispatcher: Sendable {
     private func carries(_ index: Int, _ now: Int64) -> Bool {
         paths[index].lanes.contains { $0.map { $0.carriesEvent && now - $0.started < Self.hesitation } ?? false }
             || paths[index].exchange.map { now - $0.started < Self.hesitation } ?? false
+    }
+
+    /// An event has failed on it lately, and another path carries well.
+    private func isLeftOut(_ index: Int, _ now: Int64) -> Bool {
+        paths[index].falseHopes > 0 && now < paths[index].doubtedUntil
+            && paths.contains {
+                $0.isTrusted && $0.falseHopes == 0 && ($0.exchange.map { now - $0.started < Self.hesitation } ?? true)
+            }
     }
 
     /// The event for a path's first connection.
@@ -285,6 +300,7 @@ struct Dispatcher: Sendable {
             // Turn about: a link test, then an event where nobody else can take it.
             return paths[index].failures % 2 == 1 ? nil : take(Wanted(leftOver: anyTrusted), rules, now, supply)
         }
+        if isLeftOut(index, now) { return take(Wanted(leftOver: true), rules, now, supply) }
         let stranded = stranded(now, for: rules, supply)
         // A path that would take over a stranded event takes whatever is more urgent first.
         let wanted = Wanted(leftOver: earlierCarries && stranded == nil, moreUrgentThan: stranded?.urgency)
@@ -455,6 +471,7 @@ struct Dispatcher: Sendable {
         paths[path].nextTry = now + paths[path].backOff
         if exchange.carriesEvent, wasTrusted {
             paths[path].falseHopes += 1
+            paths[path].doubtedUntil = now + paths.reduce(Self.doubt) { $0 + $1.rules.timeout }
             if paths[path].givesFalseHopes {
                 paths[path].mistrustedUntil = now + Self.mistrust
                 paths[path].lastFailure = "link tests are answered, events are not: \(why)"
