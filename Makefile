@@ -59,6 +59,7 @@ test-board: build ## The real executable on a virtual board: GPIO lines, a UART,
 
 bench: build ## Measure speed and size beside their floors
 	@scripts/setup.sh test
+	LARMNOD_SIMULATION=1 swift build $(RELEASE) --product simulate
 	scripts/bench $(PROGRAM)
 
 fuzz: ## Fuzz the DC-09 parser and decryptor for ten minutes (DURATION=600)

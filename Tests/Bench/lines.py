@@ -191,6 +191,21 @@ def supervision(bench):
         bench.add(
             f"path cut to told on the other, {name}", (told - began) / 1e9, "s", None, limit=limit, words=f"{limit} s")
         rig.end_processes()
+    virtual(bench)
+
+
+def virtual(bench):
+    """The same for every class, in virtual time: the real reader of the configuration and the real dispatcher, from the
+    simulation's program (which `make bench` builds)."""
+    simulate = os.path.join(os.path.dirname(bench.program), "simulate")
+    if not os.path.exists(simulate):
+        bench.note(f"{simulate} is not there: no figures of the supervision classes in virtual time")
+        return
+    for line in subprocess.run([simulate, "--cut"], capture_output=True, text=True, check=True).stdout.splitlines():
+        name, took, allowed = line.split()
+        allowed = int(allowed) // 1000
+        bench.add(
+            f"cut to told, {name}, virtual time", int(took) / 1000, "s", None, limit=allowed, words=f"{allowed:,} s")
 
 
 def last_answer(gateway):

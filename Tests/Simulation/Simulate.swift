@@ -3,7 +3,7 @@ import Glibc
 import Logging
 
 /// `simulate [SEEDS] [--hours N] [--day N] [--trace] [--twice] [--until-found]`: runs worlds, and says which promises
-/// were broken, when, and how to see it again. Exits with 1 when any was.
+/// were broken, when, and how to see it again. Exits with 1 when any was. `simulate --cut`: see `CutLine`.
 @main
 struct Simulate {
     static func main() {
@@ -14,6 +14,10 @@ struct Simulate {
             fail("cannot start itself again: \(String(cString: strerror(errno)))")
         }
         LoggingSystem.bootstrap { TraceLog(label: $0) }
+        if CommandLine.arguments.dropFirst() == ["--cut"] {
+            do { try CutLine.run() } catch { fail("\(error)") }
+            exit(0)
+        }
         let options: Options
         do { options = try Options(Array(CommandLine.arguments.dropFirst())) } catch { fail("\(error)") }
         guard reachesEverything() else {

@@ -10,8 +10,8 @@ import AlarmProtocol
 /// - A path whose last exchange failed is tried with link tests until it answers. Every second try is an event (a
 ///   receiver may not know link tests): any where no path can be trusted, else one that no other path can carry. A path
 ///   that answers takes over what waits on one that does not.
-/// - A path on which an event has just failed is left out for a while, even if it answers link tests, as long as another
-///   carries well: else an event would go to and fro between two that carry none.
+/// - A path on which an event has failed is left out until that event is delivered, even if it answers link tests, as
+///   long as another carries well: else an event would go to and fro between two that carry none.
 /// - A path that fails `attempts` times in a row is down: said once, over another path, and once when it is up again; of
 ///   a path that goes up and down all the time, the ups are told only once they last.
 /// - Each path is polled on its own timer; while the primary path (the first) is down, the others at its interval.
@@ -121,8 +121,8 @@ struct Dispatcher: Sendable {
         var falseHopes = 0
         /// Twice at least: the first failure of a line that is cut looks the same.
         var givesFalseHopes: Bool { falseHopes >= max(2, rules.attempts) }
-        /// Until when it is left out while another carries well: an event has failed on it.
-        var doubtedUntil: Int64 = 0
+        /// The event that failed on it, and until when it is left out for that at the latest, while another carries well.
+        var doubt: (event: Int64, until: Int64)?
         /// Until when link tests alone do not make it trusted again, after too many of those.
         var mistrustedUntil: Int64 = 0
         /// When it was told down, if it has not been told up since.
@@ -162,9 +162,9 @@ struct Dispatcher: Sendable {
     static let hesitation: Int64 = 1000
     static let firstBackOff: Int64 = 500
     static let longestBackOff: Int64 = 10_000
-    /// How long a path is left out on which an event has failed, while another carries well: so long, and until each
-    /// path may have failed with it once.
-    static let doubt: Int64 = 10_000
+    /// How long a path is left out at most on which an event has failed, while another carries well: so long, and until
+    /// each path may have failed with it once.
+    static let longestDoubt: Int64 = 10_000
     /// How long link tests alone do not make a path trusted that answers them and no events.
     static let mistrust: Int64 = 60_000
     /// How often one message's clock is corrected before the path counts as failing.
@@ -283,12 +283,12 @@ struct Dispatcher: Sendable {
             || paths[index].exchange.map { now - $0.started < Self.hesitation } ?? false
     }
 
-    /// An event has failed on it lately, and another path carries well.
+    /// An event has failed on it and is not delivered yet, and another path carries well.
     private func isLeftOut(_ index: Int, _ now: Int64) -> Bool {
-        paths[index].falseHopes > 0 && now < paths[index].doubtedUntil
-            && paths.contains {
-                $0.isTrusted && $0.falseHopes == 0 && ($0.exchange.map { now - $0.started < Self.hesitation } ?? true)
-            }
+        guard let doubt = paths[index].doubt, now < doubt.until else { return false }
+        return paths.contains {
+            $0.isTrusted && $0.falseHopes == 0 && ($0.exchange.map { now - $0.started < Self.hesitation } ?? true)
+        }
     }
 
     /// The event for a path's first connection.
@@ -361,6 +361,7 @@ struct Dispatcher: Sendable {
     /// The event is delivered: what else is on its way with it only tells how its path is.
     private mutating func settleCopies(of id: Int64) {
         for index in paths.indices {
+            if paths[index].doubt?.event == id { paths[index].doubt = nil }
             for lane in paths[index].lanes.indices where paths[index].lanes[lane]?.work == .event(id) {
                 paths[index].lanes[lane]?.work = .poll
             }
@@ -438,6 +439,7 @@ struct Dispatcher: Sendable {
         paths[path].lastGood = now
         if exchange.carriesEvent {
             paths[path].falseHopes = 0
+            paths[path].doubt = nil
         } else if now < paths[path].mistrustedUntil {
             paths[path].nextTry = now + Self.longestBackOff
             return []
@@ -471,7 +473,9 @@ struct Dispatcher: Sendable {
         paths[path].nextTry = now + paths[path].backOff
         if exchange.carriesEvent, wasTrusted {
             paths[path].falseHopes += 1
-            paths[path].doubtedUntil = now + paths.reduce(Self.doubt) { $0 + $1.rules.timeout }
+            if case .event(let id) = exchange.work {
+                paths[path].doubt = (id, now + paths.reduce(Self.longestDoubt) { $0 + $1.rules.timeout })
+            }
             if paths[path].givesFalseHopes {
                 paths[path].mistrustedUntil = now + Self.mistrust
                 paths[path].lastFailure = "link tests are answered, events are not: \(why)"

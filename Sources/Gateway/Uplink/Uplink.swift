@@ -102,13 +102,7 @@ final class Uplink {
         self.report = report
         self.lifeSign = lifeSign
         self.pathsChanged = pathsChanged
-        dispatcher = Dispatcher(
-            paths.map {
-                Dispatcher.Rules(
-                    name: $0.name, receiver: $0.receiver, timeout: $0.timeout.milliseconds, attempts: $0.attempts,
-                    poll: $0.poll.milliseconds, pollAlone: $0.pollAlone?.milliseconds,
-                    connections: $0.connections, catchUpRate: $0.catchUpRate)
-            })
+        dispatcher = Dispatcher(paths.map { Dispatcher.Rules($0) })
         sending = paths.map { Array(repeating: nil, count: $0.connections) }
         figures = Array(repeating: Figures(), count: paths.count)
         let now = clock().uptime
@@ -495,4 +489,13 @@ struct PathState: Sendable, Equatable {
     var isDown: Bool
     /// Uptime in milliseconds of the last answer; nil when there never was one.
     var lastGood: Int64?
+}
+
+extension Dispatcher.Rules {
+    init(_ path: PathSettings) {
+        self.init(
+            name: path.name, receiver: path.receiver, timeout: path.timeout.milliseconds, attempts: path.attempts,
+            poll: path.poll.milliseconds, pollAlone: path.pollAlone?.milliseconds, connections: path.connections,
+            catchUpRate: path.catchUpRate)
+    }
 }

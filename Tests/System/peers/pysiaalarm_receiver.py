@@ -20,8 +20,11 @@ def tell(event):
     names = ("account", "sequence", "code", "ri", "message", "message_type", "event_qualifier", "event_type", "partition",
              "encrypted")  # fmt: skip
     said = {name: getattr(event, name) for name in names}
-    print(json.dumps({**said, "message_type": str(getattr(event.message_type, "value", event.message_type)),
-                      "response": str(event.response)}), flush=True)  # fmt: skip
+    line = json.dumps({**said, "message_type": str(getattr(event.message_type, "value", event.message_type)),
+                       "response": str(event.response)})  # fmt: skip
+    # In one piece: each message comes on a thread of its own, and print writes the line's end by itself.
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 async def tell_async(event):
