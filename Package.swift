@@ -53,7 +53,8 @@ let package = Package(
             exclude: [
                 "GPIO/CGPIO", "Modbus/CModbus", "SerialPort/CSerialPort",
                 "GPIO/README.md", "GPIO/example.toml", "Modbus/README.md", "Modbus/example.toml",
-                "SerialPort/README.md", "ESPA/README.md", "ESPA/example.toml",
+                "SerialPort/README.md", "ESPA/README.md", "ESPA/example.toml", "ReceiverLine/README.md",
+                "ReceiverLine/example.toml",
             ],
             swiftSettings: strict),
 

@@ -42,18 +42,39 @@ public struct Signal: Sendable, Hashable {
     }
 
     /// The point's name in the device's table, an output's (of which only `.fault` and `.healthy` are said), or the name
-    /// of a part of the device ("unit-3"). A name that is not configured is told to the centre as an unclassified event with its text: never dropped.
+    /// of a part of the device ("unit-3"). A name that is not configured is told to the centre as what `said` says, else as an
+    /// unclassified event with its text: never dropped.
     public var point: String
     public var reading: Reading
     /// What the device said in so many words; empty for contacts, where the configured text is used.
     public var text: String
     /// When it happened, where the driver knows better than "now".
     public var occurred: Moment?
+    /// What the panel said in codes of the trade, where it speaks any: makes an event of a point that is not configured.
+    public var said: Said?
 
-    public init(point: String, _ reading: Reading, text: String = "", occurred: Moment? = nil) {
+    public init(
+        point: String, _ reading: Reading, text: String = "", occurred: Moment? = nil, said: Said? = nil
+    ) {
         self.point = point
         self.reading = reading
         self.text = text
         self.occurred = occurred
+        self.said = said
+    }
+}
+
+extension Signal {
+    /// In one line, as recordings and the monitor write it: "zone-5 call [FA zone 5 of 1234] Brand i kök".
+    public var summary: String {
+        let code = said.map { " [\($0.summary)]" } ?? ""
+        let words = text.isEmpty ? "" : " \(text)"
+        return switch reading {
+        case .active(let active): "\(point) active \(active)\(code)\(words)"
+        case .call: "\(point) call\(code)\(words)"
+        case .cleared: "\(point) cleared\(code)\(words)"
+        case .fault(let why): "\(point) fault \(why)"
+        case .healthy: "\(point) healthy"
+        }
     }
 }

@@ -23,6 +23,9 @@ public protocol Host: Sendable {
     /// The time: injected, so that tests own it.
     var now: Moment { get }
 
+    /// What passed on the device's line, for a person who watches (`larmnod monitor`, `record`). Cheap when nobody does.
+    func trace(_ passage: Passage)
+
     /// A line in the log, named after the device. Not an event: nobody at the centre sees it.
     func log(_ level: LogLevel, _ message: String)
 }
@@ -38,6 +41,23 @@ public enum Wake: Sendable, Equatable {
     case stop
 }
 
+/// Something that passed on a device's line, and what it means.
+public struct Passage: Sendable, Hashable {
+    public enum Direction: Sendable { case received, sent }
+
+    public var direction: Direction
+    /// As they passed; empty for what has no bytes, as an edge of a contact.
+    public var bytes: [UInt8]
+    /// In a few words: "poll", "Contact ID E130 zone 5 of 1234", "no frame: wrong checksum".
+    public var meaning: String
+
+    public init(_ direction: Direction, _ bytes: [UInt8], _ meaning: String) {
+        self.direction = direction
+        self.bytes = bytes
+        self.meaning = meaning
+    }
+}
+
 public enum LogLevel: Sendable, Equatable { case debug, notice, warning, error }
 
 /// Nothing of a report was stored.
@@ -47,6 +67,7 @@ public struct ReportError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 extension Host {
+    public func trace(_ passage: Passage) {}
     /// Waits without descriptors: the only way that a driver sleeps.
     public func wait(until deadline: ContinuousClock.Instant) -> Wake { wait(for: [], until: deadline) }
     public func report(_ signal: Signal) throws { try report([signal]) }

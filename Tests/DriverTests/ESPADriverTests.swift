@@ -9,14 +9,14 @@ import Testing
     private static let select = Step.send([0x31, 0x05, 0x32, 0x05])
     private static let poll = Step.send([0x04, 0x32, 0x05])
     private static let ack = Step.expect([0x06])
-    private static let fire = ESPASupport.block([(1, "999"), (2, "Brand plan 2"), (6, "1")])
+    private static let fire = SerialSupport.block([(1, "999"), (2, "Brand plan 2"), (6, "1")])
 
     @discardableResult private static func run(
-        _ steps: [Step], _ values: [(String, SettingNode.Value)] = [], points: ESPASupport.Points = []
+        _ steps: [Step], _ values: [(String, SettingNode.Value)] = [], points: SerialSupport.Points = []
     ) throws -> ScriptHost {
         let line = try PseudoTerminal()
         let host = ScriptHost(line, steps)
-        try ESPASupport.driver(port: line.path, values, points: points).run(host)
+        try SerialSupport.driver(port: line.path, values, points: points).run(host)
         return host
     }
 
@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test func whatIsNotUnderstoodIsRefusedAndTold() throws {
-        let odd = ESPASupport.framed(Array("1\u{02}hello".utf8))
+        let odd = SerialSupport.framed(Array("1\u{02}hello".utf8))
         let host = try Self.run([
             Self.select, Self.ack, .send(odd), .expect([0x33, 0x15]), .send(odd), .expect([0x33, 0x15]),
             .send(Self.fire),
@@ -94,7 +94,7 @@ import Testing
 
     /// The panel gives up and starts anew while we store: our answer would be taken for one to its new select.
     @Test func aLateAnswerIsNotSent() throws {
-        let other = ESPASupport.block([(1, "999"), (2, "Brand plan 3")])
+        let other = SerialSupport.block([(1, "999"), (2, "Brand plan 3")])
         let host = try Self.run([
             Self.select, Self.ack,
             .slowReport(milliseconds: 11_000, meanwhile: [0x04, 0x31, 0x05, 0x32, 0x05]), .send(Self.fire),
@@ -124,21 +124,21 @@ import Testing
         let line = try PseudoTerminal()
         let answers = Step.expect([0x06, 0x06])
         let host = ScriptHost(line, [.send(session), answers, .send(session), answers], inTurns: false)
-        try ESPASupport.driver(port: line.path).run(host)
+        try SerialSupport.driver(port: line.path).run(host)
         #expect(Self.calls(host).count == 2)
     }
 
     @Test func aResetClearsAndAStatusIsNoAlarm() throws {
-        let reset = ESPASupport.block([(1, "999"), (4, "1")])
+        let reset = SerialSupport.block([(1, "999"), (4, "1")])
         let host = try Self.run(
             [
                 Self.select, Self.ack, .send(reset), Self.ack,
-                .send(ESPASupport.block([(1, "123"), (4, "1")])), Self.ack,
-                .send(ESPASupport.block([(1, "999"), (7, "3")], header: "2")), Self.ack,
-                .send(ESPASupport.block([(1, "999")], header: "3")), Self.ack,
-                .send(ESPASupport.block([(8, "1")], header: "2")), Self.ack,
-                .send(ESPASupport.block([(8, "2")], header: "2")), Self.ack,
-                .send(ESPASupport.block([(1, "4711"), (2, "own")], header: "5")), Self.ack,
+                .send(SerialSupport.block([(1, "123"), (4, "1")])), Self.ack,
+                .send(SerialSupport.block([(1, "999"), (7, "3")], header: "2")), Self.ack,
+                .send(SerialSupport.block([(1, "999")], header: "3")), Self.ack,
+                .send(SerialSupport.block([(8, "1")], header: "2")), Self.ack,
+                .send(SerialSupport.block([(8, "2")], header: "2")), Self.ack,
+                .send(SerialSupport.block([(1, "4711"), (2, "own")], header: "5")), Self.ack,
             ],
             points: [("fire", [("address", .string("999"))])])
         #expect(
@@ -154,14 +154,14 @@ import Testing
         let line = try PseudoTerminal()
         let host = ScriptHost(line, [Self.select, Self.ack])
         let before = host.now.uptime
-        try ESPASupport.driver(port: line.path, [("reply-delay", .string("40ms"))]).run(host)
+        try SerialSupport.driver(port: line.path, [("reply-delay", .string("40ms"))]).run(host)
         #expect((40...50).contains(host.now.uptime - before))
     }
 
     @Test func aLineThatIsGoneIsTold() throws {
         var line: PseudoTerminal? = try PseudoTerminal()
         let path = try #require(line?.path)
-        let driver = try ESPASupport.driver(port: path)
+        let driver = try SerialSupport.driver(port: path)
         let host = RealHost()
         let ended = Ended()
         Thread { ended.set(Result { try driver.run(host) }) }.start()
@@ -184,7 +184,7 @@ import Testing
         let commands = Pipe()
         let output = Pipe()
         panel.executableURL = URL(filePath: "/usr/bin/python3")
-        let script = ESPASupport.folder.deletingLastPathComponent().appending(path: "Peers/espa_panel.py").path
+        let script = SerialSupport.folder.deletingLastPathComponent().appending(path: "Peers/espa_panel.py").path
         panel.arguments = [script, "--link", link, "--poll", "0.1"]
         panel.standardInput = commands
         panel.standardOutput = output
@@ -197,7 +197,7 @@ import Testing
         var lines = output.fileHandleForReading.bytesAsLines
         #expect(lines.next()?.hasPrefix("ready ") == true)
 
-        let driver = try ESPASupport.driver(
+        let driver = try SerialSupport.driver(
             port: link, points: [("fire", [("priority", .integer(1))])])
         let host = RealHost()
         let ended = Ended()

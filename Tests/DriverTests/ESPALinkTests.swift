@@ -55,7 +55,7 @@ import Testing
                 continue
             }
             let body = start + pair
-            let frame = ESPASupport.framed(body)
+            let frame = SerialSupport.framed(body)
             #expect(frame.last == wanted)
             var link = Self.selected()
             #expect(Self.feed(&link, frame) == [.block(body, again: false)])
@@ -67,7 +67,7 @@ import Testing
     }
 
     @Test func aBlockIsOnlyTakenWhenSelected() {
-        let frame = ESPASupport.block([(1, "999")])
+        let frame = SerialSupport.block([(1, "999")])
         var link = ESPALink(addresses: [0x32])
         #expect(Self.feed(&link, frame) == [])
         #expect(
@@ -82,7 +82,7 @@ import Testing
 
     @Test func aBlockThatBreaksOffIsForgotten() {
         let body = Array("1\u{02}1\u{1F}999".utf8)
-        let frame = ESPASupport.framed(body)
+        let frame = SerialSupport.framed(body)
         for cut in 1..<frame.count {
             // EOT in the middle: the repeat is taken without a new select.
             var link = Self.selected()
@@ -106,7 +106,7 @@ import Testing
     }
 
     @Test func everyBrokenBitIsNoticed() {
-        let frame = ESPASupport.block([(1, "999"), (2, "Brand"), (6, "1")])
+        let frame = SerialSupport.block([(1, "999"), (2, "Brand"), (6, "1")])
         for index in frame.indices.dropFirst() {
             for bit in 0..<8 {
                 var broken = frame
@@ -121,9 +121,9 @@ import Testing
     }
 
     @Test func aRepeatIsKnownWithinItsSelection() {
-        let first = ESPASupport.block([(1, "999")])
+        let first = SerialSupport.block([(1, "999")])
         let body = Array(first.dropFirst().dropLast(2))
-        let second = ESPASupport.block([(1, "998")])
+        let second = SerialSupport.block([(1, "998")])
         let other = Array(second.dropFirst().dropLast(2))
         var link = Self.selected()
         #expect(Self.feed(&link, first) == [.block(body, again: false)])
@@ -140,7 +140,7 @@ import Testing
     }
 
     @Test func aBlockThatWasNotAnsweredIsKnownLaterToo() {
-        let frame = ESPASupport.block([(1, "999")])
+        let frame = SerialSupport.block([(1, "999")])
         let body = Array(frame.dropFirst().dropLast(2))
         var link = Self.selected()
         #expect(Self.feed(&link, frame) == [.block(body, again: false)])
@@ -157,9 +157,9 @@ import Testing
         let header = Array("1\u{02}2\u{1F}".utf8)
         let largest = header + Array(repeating: 0x41, count: ESPALink.Limit.block - header.count)
         var link = Self.selected()
-        #expect(Self.feed(&link, ESPASupport.framed(largest)) == [.block(largest, again: false)])
-        #expect(Self.feed(&link, ESPASupport.framed(largest + [0x41])) == [])
-        #expect(Self.feed(&link, ESPASupport.framed(largest)) == [.block(largest, again: false)])
+        #expect(Self.feed(&link, SerialSupport.framed(largest)) == [.block(largest, again: false)])
+        #expect(Self.feed(&link, SerialSupport.framed(largest + [0x41])) == [])
+        #expect(Self.feed(&link, SerialSupport.framed(largest)) == [.block(largest, again: false)])
     }
 
     @Test func afterAnyNoiseASelectWorks() {
@@ -171,7 +171,7 @@ import Testing
                 seed % 2 == 0 ? letters.randomElement(using: &random) ?? 0 : UInt8.random(in: 0...255, using: &random)
             }
             _ = Self.feed(&link, noise)
-            let frame = ESPASupport.block([(1, "999")])
+            let frame = SerialSupport.block([(1, "999")])
             let outcomes = Self.feed(&link, Self.select + frame)
             #expect(outcomes.suffix(2) == [.selected, .block(Array(frame.dropFirst().dropLast(2)), again: false)])
         }

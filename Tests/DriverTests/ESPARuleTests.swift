@@ -3,8 +3,8 @@ import Testing
 @testable import Drivers
 
 @Suite struct ESPARuleTests {
-    private static func matcher(_ points: ESPASupport.Points) throws -> ESPAMatcher {
-        ESPAMatcher(try ESPASupport.driver(port: "/dev/ttyS9", points: points).rules)
+    private static func matcher(_ points: SerialSupport.Points) throws -> ESPAMatcher {
+        ESPAMatcher(try SerialSupport.driver(port: "/dev/ttyS9", points: points).rules)
     }
 
     private static func call(
@@ -34,11 +34,11 @@ import Testing
 
     @Test func everyConditionIsLookedAt() throws {
         let matcher = try Self.matcher([
-            ("address", [("address", .array([.string("8401"), .string("85*")].map { ESPASupport.node($0) }))]),
+            ("address", [("address", .array([.string("8401"), .string("85*")].map { SerialSupport.node($0) }))]),
             ("beep", [("beep", .integer(5)), ("call-type", .integer(2))]),
             (
                 "words",
-                [("text-contains", .array([.string("BRÅDSKA"), .string("genast")].map { ESPASupport.node($0) }))]
+                [("text-contains", .array([.string("BRÅDSKA"), .string("genast")].map { SerialSupport.node($0) }))]
             ),
             ("pattern", [("text-pattern", .string(#"zon\s\d+$"#))]),
             ("status", [("header", .integer(2))]),
@@ -89,17 +89,17 @@ import Testing
             ([("line", [("beep", .integer(1))])], "the driver itself uses the name \"line\""),
             ([("a", []), ("b", [("beep", .integer(1))])], "point.b: no call can reach it: \"a\""),
             ([("a", [("prio", .integer(1))])], "prio: no such setting"),
-        ] as [(ESPASupport.Points, String)])
-    func aWrongPointIsRefused(_ points: ESPASupport.Points, _ message: String) throws {
+        ] as [(SerialSupport.Points, String)])
+    func aWrongPointIsRefused(_ points: SerialSupport.Points, _ message: String) throws {
         try Self.refused([], points, message)
     }
 
     private static func refused(
-        _ values: [(String, SettingNode.Value)], _ points: ESPASupport.Points, _ message: String
+        _ values: [(String, SettingNode.Value)], _ points: SerialSupport.Points, _ message: String
     ) throws {
         let port: [(String, SettingNode.Value)] =
             values.contains { $0.0 == "port" } ? [] : [("port", .string("/dev/ttyS9"))]
-        let settings = ESPASupport.settings(port + values, points: points)
+        let settings = SerialSupport.settings(port + values, points: points)
         _ = try ESPADriver(settings)
         settings.refuseUnread()
         let all = settings.problems.sorted
@@ -107,7 +107,7 @@ import Testing
     }
 
     @Test func aPortIsNeeded() throws {
-        let settings = ESPASupport.settings([])
+        let settings = SerialSupport.settings([])
         _ = try ESPADriver(settings)
         #expect(settings.problems.all.map(\.message).joined().contains("port is missing"))
     }

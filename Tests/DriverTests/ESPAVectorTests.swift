@@ -40,7 +40,7 @@ import Testing
         do {
             let decoder = JSONDecoder()
             decoder.keyDecodingStrategy = .convertFromSnakeCase
-            let file = ESPASupport.folder.appending(path: "Vectors/espa-vectors.json")
+            let file = SerialSupport.folder.appending(path: "Vectors/espa-vectors.json")
             return try decoder.decode(Vectors.self, from: Data(contentsOf: file))
         } catch {
             Issue.record("the vectors cannot be read: \(error)")
@@ -55,8 +55,8 @@ import Testing
 
     @Test(arguments: all.vectors, Arrival.allCases)
     func isAnsweredAndReported(_ vector: Vector, _ arrival: Arrival) throws {
-        let frame = try ESPASupport.bytes(vector.hex)
-        let answer = try ESPASupport.bytes(vector.decode.replyHex ?? "06")
+        let frame = try SerialSupport.bytes(vector.hex)
+        let answer = try SerialSupport.bytes(vector.decode.replyHex ?? "06")
         let seeds: ClosedRange<UInt64> = arrival == .inChunks || arrival == .afterNoise ? 1...12 : 1...1
         for seed in seeds {
             var random = SeededNumbers(seed)
@@ -73,7 +73,7 @@ import Testing
 
             let line = try PseudoTerminal()
             let isSwedish = vector.decode.textIso646Se != nil
-            let driver = try ESPASupport.driver(
+            let driver = try SerialSupport.driver(
                 port: line.path, [("charset", .string(isSwedish ? "iso646-se" : "latin-1"))])
             let host = ScriptHost(line, steps)
             try driver.run(host)
@@ -90,7 +90,7 @@ import Testing
 
     @Test(arguments: all.vectors.filter { $0.expect == "accept" })
     func isDecoded(_ vector: Vector) throws {
-        let frame = try ESPASupport.bytes(vector.hex)
+        let frame = try SerialSupport.bytes(vector.hex)
         let block = try ESPABlock(Array(frame.dropFirst().dropLast(2)))
         let call = ESPACall(block, vector.decode.textIso646Se == nil ? .latin1 : .iso646se)
         let decode = vector.decode
@@ -112,14 +112,14 @@ import Testing
         var blocks = 0
         for step in session.steps {
             let referred = Self.all.vectors.first { $0.id == step.ref }
-            let bytes = try ESPASupport.bytes(step.hex ?? #require(referred).hex)
+            let bytes = try SerialSupport.bytes(step.hex ?? #require(referred).hex)
             if referred?.expect == "accept" { blocks += 1 }
             steps += step.from == "panel" ? Self.pieces(bytes, arrival, &random) : [.expect(bytes)]
         }
         let line = try PseudoTerminal()
         let select = session.id == "espa-session-direct-select" ? "lenient" : "strict"
         let host = ScriptHost(line, steps + [.expectNothing])
-        try ESPASupport.driver(port: line.path, [("select", .string(select))]).run(host)
+        try SerialSupport.driver(port: line.path, [("select", .string(select))]).run(host)
         #expect(host.signals.filter { $0.reading == .call }.count == blocks)
     }
 

@@ -66,7 +66,7 @@ import Testing
         event.account = "FEDCBA9876543210"
         event.text = String(repeating: "€", count: 5000)
         event.partition = 99
-        event.zone = 999
+        event.zone = 9999
         for set in CharacterSet.allCases {
             for extended: Set<ExtendedBlock.Kind> in [[], [.text, .timeOfOccurrence]] {
                 let message = try event.message(
@@ -89,7 +89,7 @@ import Testing
             }
         }
         #expect(refusal { _ in } == "")
-        #expect(refusal { $0.zone = 1000 }.contains("zone 1000"))
+        #expect(refusal { $0.zone = 10_000 }.contains("zone 10000"))
         #expect(refusal({ $0.zone = -1 }, .contactID).contains("zone -1"))
         #expect(refusal { $0.partition = 100 }.contains("partition 100"))
         #expect(refusal { $0.sia = "B" }.contains("SIA code \"B\""))
@@ -97,6 +97,18 @@ import Testing
         #expect(refusal({ $0.contactID = "13" }, .contactID).contains("Contact ID event \"13\""))
         #expect(refusal { $0.account = "47|1" }.contains("account"))
         #expect(refusal { $0.account = "" }.contains("account"))
+    }
+
+    @Test("A zone that Contact ID has no room for is said in the text, and not as another zone")
+    func zoneBeyondContactID() throws {
+        var event = event
+        event.zone = 1011
+        let sia = try event.message(as: .siaDCS, sequence: 7, extended: [.text])
+        #expect(String(decoding: sia.data, as: UTF8.self).contains("BA1011"))
+        let contactID = try event.message(as: .contactID, sequence: 7, extended: [.text])
+        #expect(String(decoding: contactID.data, as: UTF8.self).hasSuffix(" 000"))
+        let words = contactID.extended.first { $0.kind == .text }.map { String(decoding: $0.data, as: UTF8.self) }
+        #expect(words?.hasPrefix("1011 ") == true)
     }
 
     @Test func comesOutAsAReportOfTheSame() throws {

@@ -16,7 +16,7 @@ struct ESPASession {
     private let host: any Host
     private let matcher: ESPAMatcher
     private var link: ESPALink
-    private var supervision: ESPASupervision
+    private var supervision: LineSupervision
     private var reportedCondition: Signal.Reading?
     private var retryAt: Int64?
     private var quietUntil: Int64 = .min
@@ -28,9 +28,9 @@ struct ESPASession {
         matcher = ESPAMatcher(driver.rules)
         link = ESPALink(
             addresses: driver.addresses, controlStation: driver.controlStation, lenient: driver.lenient)
-        supervision = ESPASupervision(
-            port: driver.serial.path, line: driver.serial.line, silence: driver.silence?.milliseconds,
-            openedAt: host.now.uptime)
+        // An EOT stands alone, after a call and before a poll.
+        supervision = LineSupervision(
+            driver.serial, lacks: "no poll or call", driver.silence, host.now, ignoring: [ESPACharacter.eot])
     }
 
     mutating func run(_ port: borrowing SerialPort) throws {
@@ -61,7 +61,7 @@ struct ESPASession {
         var bytes = received
         var overdue = false
         var index = 0
-        host.log(.debug, "< \(hex(received))")
+        host.log(.debug, "< \(hexadecimal(received))")
         supervision.received(received)
         while index < bytes.count {
             let byte = bytes[index]
@@ -73,7 +73,7 @@ struct ESPASession {
                 let since = try port.read()
                 if !since.isEmpty {
                     host.log(.warning, "storing took longer than the panel waited for its answer: it will repeat")
-                    host.log(.debug, "< \(hex(since))")
+                    host.log(.debug, "< \(hexadecimal(since))")
                     supervision.received(since)
                     bytes += since
                     overdue = true
@@ -89,7 +89,7 @@ struct ESPASession {
         // A stop ends the wait early and is told again by the next one; the answer is due all the same.
         if driver.replyDelay > .zero { _ = host.wait(until: .now + driver.replyDelay) }
         try port.write(answer)
-        host.log(.debug, "> \(hex(answer))")
+        host.log(.debug, "> \(hexadecimal(answer))")
     }
 
     /// What to answer; nil for nothing. Returns when a call is stored.
@@ -122,7 +122,7 @@ struct ESPASession {
             return ESPALink.Answer.accepted
         } catch let error as ESPABlock.NotUnderstood {
             supervision.notUnderstood("\(error.why), in \(ESPACharset.latin1.text(Array(body.prefix(60))))")
-            logSparingly("a block was not understood (\(error.why)): \(hex(body))")
+            logSparingly("a block was not understood (\(error.why)): \(hexadecimal(body))")
             return ESPALink.Answer.notUnderstood
         } catch {
             logSparingly("a call could not be stored, the panel is told to try again: \(error)")
@@ -183,9 +183,4 @@ struct ESPASession {
         quietUntil = now + Limit.logPause
         host.log(.warning, message)
     }
-}
-
-/// "01 31 02": as recordings and manuals write bytes.
-private func hex(_ bytes: [UInt8]) -> String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16, uppercase: true) }.joined(separator: " ")
 }

@@ -86,7 +86,7 @@ struct DeviceReader {
             account: table.account() ?? account,
             kind: kind,
             partition: table.integer("partition", in: 0...99, default: partition),
-            zone: table.integer("zone", in: 0...999, default: 0),
+            zone: table.integer("zone", in: 0...9999, default: 0),
             text: table.has("text") ? table.string("text", expected: "the operator's text in quotes", limit: 128) : "",
             receivedWithin: OutputReader.receivedWithin(table, kind),
             chatter: table.chatter(default: chatter))

@@ -70,17 +70,26 @@ struct Normaliser: Sendable {
         _ signal: Signal, _ name: String, began: Bool, state: Bool?, note: String?, _ known: Known
     ) -> NewEvent {
         let point = points[name]
-        let kind = point?.kind ?? Kinds.unclassified
-        let codes = kind.saying(began: began)
+        let codes = codes(of: signal.said, point, began: began)
         // A panel's own words beat ours; a contact has none.
         let words = [signal.text.isEmpty ? point?.text ?? "" : signal.text, note.map { "(\($0))" } ?? ""]
         let text = words.filter { !$0.isEmpty }.joined(separator: " ")
+        let (area, zone) = (point?.partition ?? 0, point?.zone ?? 0)
         return NewEvent(
             Event(
-                account: point?.account ?? account, point: name, partition: point?.partition ?? partition,
-                zone: point?.zone ?? 0, sia: codes.sia, contactID: codes.contactID, qualifier: codes.qualifier,
-                urgency: codes.urgency, text: text.limited, occurred: signal.occurred ?? known.now),
+                account: point?.account ?? signal.said?.account ?? account, point: name,
+                partition: area > 0 ? area : signal.said?.partition ?? partition,
+                zone: zone > 0 ? zone : signal.said?.zone ?? 0, sia: codes.sia, contactID: codes.contactID,
+                qualifier: codes.qualifier, urgency: codes.urgency, text: text.limited,
+                occurred: signal.occurred ?? known.now),
             active: state)
+    }
+
+    /// A configured kind goes first, then what the panel said; what neither says is an alarm of no stated kind.
+    private func codes(of said: Said?, _ point: Point?, began: Bool) -> Vocabulary.Saying {
+        if let point { return point.kind.saying(began: began) }
+        if case .kind(let kind)? = said?.code { return kind.saying(began: began) }
+        return said?.codes(began: began) ?? Kinds.unclassified.saying(began: began)
     }
 
     private func fault(

@@ -25,7 +25,9 @@ extension Event {
     ) throws(FrameError) -> Message {
         let header = Header(sequence: sequence, receiver: receiver, line: line, account: account ?? self.account)
         if let fault = header.fault { throw FrameError(.unsendable(fault), header: header) }
-        let text = characterSet.encode(text, limit: 256)
+        // Contact ID has three digits for it: a zone beyond them is said in words, and not as another zone.
+        let isBeyond = format == .contactID && zone > 999
+        let text = characterSet.encode(isBeyond ? "\(zone) \(text)" : text, limit: 256)
         let hasTextBlock = allowed.contains(.text)
         var data = Array("#\(self.account)|".utf8)
         switch format {
@@ -72,7 +74,7 @@ extension Event {
         block.append(UInt8(ascii: " "))
         block.appendDecimal(partition, digits: 2)
         block.append(UInt8(ascii: " "))
-        block.appendDecimal(zone, digits: 3)
+        block.appendDecimal(zone > 999 ? 0 : zone, digits: 3)
         return block
     }
 
@@ -81,9 +83,9 @@ extension Event {
             throw FrameError(
                 .unsendable("the account \"\(account)\": expected 3 to 16 hexadecimal digits"), header: header)
         }
-        guard (0...99).contains(partition), (0...999).contains(zone) else {
+        guard (0...99).contains(partition), (0...9999).contains(zone) else {
             throw FrameError(
-                .unsendable("partition \(partition), zone \(zone): expected 0 to 99 and 0 to 999"), header: header)
+                .unsendable("partition \(partition), zone \(zone): expected 0 to 99 and 0 to 9999"), header: header)
         }
     }
 }

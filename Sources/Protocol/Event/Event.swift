@@ -63,7 +63,7 @@ public struct Event: Sendable, Hashable {
     public var point: String
     /// Area, 0–99. 0 means none.
     public var partition: Int
-    /// Zone, or user where the code's address is a user: 0–999. 0 means none.
+    /// Zone, or user where the code's address is a user: 0–9999. 0 means none. Contact ID can say no more than 999.
     public var zone: Int
     /// The two-letter SIA DC-03 code that says this very thing: "BA" when it began, "BR" when it ended.
     public var sia: String

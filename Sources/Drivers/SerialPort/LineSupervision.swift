@@ -1,9 +1,11 @@
-/// Whether the line can be trusted: ESPA has no heartbeat, so polls are the panel's life sign (section 3.1).
+import AlarmProtocol
+
+/// Whether a serial line can be trusted: bytes come, and they fit frames.
 ///
 /// Pure: bytes and times in milliseconds in, the line's condition out.
-struct ESPASupervision: Sendable {
+struct LineSupervision: Sendable {
     enum Limit {
-        /// So many bytes without one poll, select or block, and
+        /// So many bytes without one frame, and
         static let strangeBytes = 20
         /// so long after the last of them, are a line with wrong settings.
         static let strangeTime: Int64 = 30_000
@@ -11,6 +13,10 @@ struct ESPASupervision: Sendable {
 
     let port: String
     let line: SerialLine
+    /// What its silence lacks: "no poll or call".
+    let lacks: String
+    /// Bytes that stand alone and count for nothing.
+    let ignored: Set<UInt8>
     /// Longest silence in milliseconds; nil: the panel talks only when something happens.
     let silence: Int64?
 
@@ -22,11 +28,16 @@ struct ESPASupervision: Sendable {
     private var blockFault: String?
     private var heardSomething = false
 
-    init(port: String, line: SerialLine, silence: Int64?, openedAt: Int64) {
-        self.port = port
-        self.line = line
-        self.silence = silence
-        lastValid = openedAt
+    init(
+        _ serial: SerialSettings, lacks: String, _ silence: Duration?, _ opened: Moment,
+        ignoring ignored: Set<UInt8> = []
+    ) {
+        port = serial.path
+        line = serial.line
+        self.lacks = lacks
+        self.ignored = ignored
+        self.silence = silence?.milliseconds
+        lastValid = opened.uptime
     }
 
     /// The line's condition now; nil until something is known of it.
@@ -38,15 +49,14 @@ struct ESPASupervision: Sendable {
     /// Bytes came; what they meant, if anything, is told by the other calls.
     mutating func received(_ bytes: some Collection<UInt8>) {
         guard strange < 10_000 else { return }
-        // An EOT stands alone, after a call and before a poll.
-        for byte in bytes where byte != ESPACharacter.eot {
+        for byte in bytes where !ignored.contains(byte) {
             strange += 1
             if byte.nonzeroBitCount % 2 == 1 { oddOnes += 1 }
             if byte >= 0x80 { highOnes += 1 }
         }
     }
 
-    /// A poll, a select or a block with a right checksum.
+    /// A frame, whole and right.
     mutating func valid(at now: Int64) {
         lastValid = now
         (strange, oddOnes, highOnes) = (0, 0, 0)
@@ -72,8 +82,8 @@ struct ESPASupervision: Sendable {
             let time = silence % 1000 == 0 ? "\(silence / 1000) s" : "\(silence) ms"
             lineFault =
                 strange == 0
-                ? "no poll or call for \(time) on \(port): check the cable and that the panel is on"
-                : "no poll or call for \(time) on \(port), but bytes that fit no frame: wrong speed or parity? \(advice)"
+                ? "\(lacks) for \(time) on \(port): check the cable and that the panel is on"
+                : "\(lacks) for \(time) on \(port), but bytes that fit no frame: wrong speed or parity? \(advice)"
         }
     }
 

@@ -12,7 +12,7 @@ struct Recording: Sendable, CustomTestStringConvertible {
     var file: String
     var head: [String: String] = [:]
     var settings: [(String, SettingNode.Value)] = []
-    var points: ESPASupport.Points = []
+    var points: SerialSupport.Points = []
     /// The steps, given the port's path.
     var steps: [ScriptHost.Step] = []
     var testDescription: String { file }
@@ -36,14 +36,19 @@ struct Recording: Sendable, CustomTestStringConvertible {
         let rest = line.dropFirst().trimmingCharacters(in: .whitespaces)
         switch line.prefix(1) {
         case "#": try readHead(rest)
-        case "<": steps.append(.send(try ESPASupport.bytes(rest)))
-        case ">": steps.append(.expect(try ESPASupport.bytes(rest)))
+        case "<": steps.append(.send(try SerialSupport.bytes(rest)))
+        case ">": steps.append(.expect(try SerialSupport.bytes(rest)))
         case "+":
             guard rest.hasSuffix("ms"), let milliseconds = Int64(rest.dropLast(2)) else {
                 throw Wrong(description: "expected a time, as +250ms")
             }
             steps.append(.pass(milliseconds: milliseconds))
-        case "=": steps.append(.report(try Self.signal(rest.replacingOccurrences(of: "PORT", with: port))))
+        case "=":
+            let words = rest.split(separator: " ")
+            guard words.count >= 2, ["call", "cleared", "fault", "healthy", "active"].contains(words[1]) else {
+                throw Wrong(description: "expected POINT call, cleared, fault, healthy or active")
+            }
+            steps.append(.reported(rest.replacingOccurrences(of: "PORT", with: port)))
         default: throw Wrong(description: "expected #, <, >, +, = or //")
         }
     }
@@ -72,39 +77,45 @@ struct Recording: Sendable, CustomTestStringConvertible {
         let key = text[..<equals].trimmingCharacters(in: .whitespaces)
         let value = text[text.index(after: equals)...].trimmingCharacters(in: .whitespaces)
         // A station's address and a called address are texts, digits or not.
-        if key.hasPrefix("address") || key == "control-station" { return (key, .string(value)) }
-        return (key, Int64(value).map { .integer($0) } ?? .string(value))
-    }
-
-    private static func signal(_ text: String) throws -> Signal {
-        let words = text.split(separator: " ", maxSplits: 2).map(String.init)
-        let rest = words.count == 3 ? words[2] : ""
-        switch words.dropFirst().first {
-        case "call": return Signal(point: words[0], .call, text: rest)
-        case "cleared": return Signal(point: words[0], .cleared, text: rest)
-        case "fault": return Signal(point: words[0], .fault(rest))
-        case "healthy": return Signal(point: words[0], .healthy)
-        case "active": return Signal(point: words[0], .active(rest == "true"))
-        default: throw Wrong(description: "expected POINT call, cleared, fault, healthy or active")
+        if value.hasPrefix("\""), value.hasSuffix("\""), value.count >= 2 {
+            return (key, .string(String(value.dropFirst().dropLast())))
         }
+        if key.hasPrefix("address") || key == "control-station" { return (key, .string(value)) }
+        if value == "true" || value == "false" { return (key, .boolean(value == "true")) }
+        return (key, Int64(value).map { .integer($0) } ?? .string(value))
     }
 }
 
-@Suite struct ESPARecordingTests {
-    private static let folder = ESPASupport.folder.appending(path: "Recordings")
+@Suite struct RecordingTests {
+    private static let folder = SerialSupport.folder.appending(path: "Recordings")
+    private static let kinds: [any Driver.Type] = [ESPADriver.self] + panelDrivers
 
     static let files: [String] =
         ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
-        .filter { $0.hasPrefix("espa-") && $0.hasSuffix(".txt") }.sorted()
+        .filter { $0.hasSuffix(".txt") }.sorted()
 
-    @Test func thereAreRecordings() { #expect(Self.files.count >= 4) }
+    /// The kind whose name a file begins with; the longest where several fit.
+    private static func kind(of file: String) -> (any Driver.Type)? {
+        kinds.filter { file.hasPrefix("\($0.name)-") }.max { $0.name.count < $1.name.count }
+    }
+
+    @Test func everyKindHasRecordings() {
+        for kind in Self.kinds {
+            #expect(Self.files.contains { Self.kind(of: $0)?.name == kind.name }, "none of \(kind.name)")
+        }
+    }
 
     @Test(arguments: files) func replays(_ file: String) throws {
+        let kind = try #require(Self.kind(of: file), "\(file): its name begins with no driver's name")
         let line = try PseudoTerminal()
         let text = try String(contentsOf: Self.folder.appending(path: file), encoding: .utf8)
         let recording = try Recording(text, file: file, port: line.path)
-        let settings = recording.settings + [("line", .string(recording.head["line"] ?? ""))]
-        let driver = try ESPASupport.driver(port: line.path, settings, points: recording.points)
+        let entries =
+            [("port", .string(line.path)), ("line", .string(recording.head["line"] ?? ""))] + recording.settings
+        let settings = SerialSupport.settings(entries, points: recording.points)
+        let driver = try kind.init(settings)
+        settings.refuseUnread()
+        #expect(settings.problems.all == [])
         let host = ScriptHost(line, recording.steps)
         try driver.run(host)
         #expect(!host.signals.isEmpty)

@@ -6,7 +6,7 @@ import Testing
 @testable import Drivers
 
 /// What the tests of the serial drivers share: a pseudo-terminal, settings made by hand, and a host that plays a script.
-enum ESPASupport {
+enum SerialSupport {
     static let folder = URL(filePath: #filePath).deletingLastPathComponent()
 
     struct NoBytes: Error, CustomStringConvertible {
@@ -128,6 +128,8 @@ final class ScriptHost: Drivers.Host {
         case ignoreAnswers
         /// The driver must have reported this next.
         case report(Signal)
+        /// The same by its summary.
+        case reported(String)
         case pass(milliseconds: Int64)
         /// Until the next of these steps, storing fails (true) or works.
         case refuseReports(Bool)
@@ -206,11 +208,15 @@ final class ScriptHost: Drivers.Host {
                 case .send(let bytes): deliver(bytes, port)
                 case .expect(let bytes):
                     let answer = line.received(count: bytes.count)
-                    #expect(answer == bytes, "answered \(ESPASupport.hex(answer)), not \(ESPASupport.hex(bytes))")
+                    #expect(answer == bytes, "answered \(SerialSupport.hex(answer)), not \(SerialSupport.hex(bytes))")
                 case .ignoreAnswers: while !line.received(within: 5).isEmpty {}
                 case .expectNothing: #expect(line.received(within: 5) == [])
                 case .report(let signal):
                     #expect(state.signals.dropFirst(state.checked).first == signal)
+                    state.checked += 1
+                case .reported(let summary):
+                    let signal = state.signals.dropFirst(state.checked).first
+                    #expect(signal?.summary.trimmingCharacters(in: .whitespaces) == summary)
                     state.checked += 1
                 case .refuseReports(let refusing): state.refusing = refusing
                 case .slowReport(let milliseconds, let meanwhile): state.slow = (milliseconds, meanwhile)

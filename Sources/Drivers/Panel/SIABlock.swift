@@ -1,0 +1,79 @@
+import AlarmProtocol
+
+/// What stands between the brackets of a SIA message, or in an event block of a panel: `#1234|Nti11:46/ri01/BA05/FA06`.
+///
+/// SIA DC-03 as Galaxy panels, alarm receivers and transmitters write it: an account before a bar, `N` or `O` (new or
+/// old) where the sender says so, then fields between strokes, each a modifier in small letters with its value, or a code
+/// in two capitals with its zone or user. Modifiers hold for the codes behind them.
+struct SIABlock: Sendable, Hashable {
+    var events: [Said]
+    /// What the panel says in words; empty for none.
+    var text: String
+    /// "11:46" by the panel's clock; nil where it says none.
+    var time: String?
+
+    /// - Parameter account: what the message has been about so far, where it does not say itself.
+    /// Nil: not written so, or without one code.
+    init?(_ content: String, account: String? = nil) {
+        var account = account
+        var events: [Said] = []
+        var text = ""
+        for part in content.split(separator: "|", omittingEmptySubsequences: true) {
+            if part.first == "#" {
+                account = String(part.dropFirst())
+            } else if part.first == "A", !events.isEmpty {
+                text = String(part.dropFirst())
+            } else {
+                let (fields, words) = Self.splitText(part)
+                if !words.isEmpty { text = words }
+                guard let read = Self.fields(fields, account: account, time: &time) else { return nil }
+                events += read
+            }
+        }
+        guard !events.isEmpty else { return nil }
+        self.events = events
+        self.text = text
+    }
+
+    /// Words in carets or in `*"…"NM` behind the codes.
+    private static func splitText(_ part: Substring) -> (fields: Substring, words: String) {
+        guard let mark = part.firstIndex(where: { $0 == "^" || $0 == "*" }) else { return (part, "") }
+        let words = part[mark...].dropFirst().filter { $0 != "^" && $0 != "\"" && $0 != "'" }
+        return (part[..<mark], words.hasSuffix("NM") ? String(words.dropLast(2)) : String(words))
+    }
+
+    private static func fields(_ text: Substring, account: String?, time: inout String?) -> [Said]? {
+        var rest = text
+        // `NBA` and `NFA` begin with a mark; `N` alone before a modifier as well. No code begins with N or O and two more.
+        if let first = rest.first, first == "N" || first == "O",
+            rest.dropFirst().prefix(2).allSatisfy({ $0.isASCII && $0.isLetter }), rest.dropFirst().count >= 2,
+            !rest.dropFirst(2).prefix(1).allSatisfy(\.isNumber)
+        {
+            rest = rest.dropFirst()
+        }
+        var events: [Said] = []
+        var area: Int?
+        var user: Int?
+        for field in rest.split(separator: "/", omittingEmptySubsequences: true) {
+            let letters = field.prefix(2)
+            let value = field.dropFirst(2)
+            guard letters.utf8.count == 2, letters.allSatisfy({ $0.isASCII && $0.isLetter }) else { return nil }
+            if letters.allSatisfy(\.isLowercase) {
+                switch letters {
+                case "ti": time = String(value)
+                case "ri": area = Int(value)
+                case "id": user = Int(value)
+                default: break  // pi, va, da, ph …: where, how much; of no use for what happened
+                }
+                continue
+            }
+            guard letters.allSatisfy(\.isUppercase), value.utf8.count <= 6,
+                value.allSatisfy({ $0.isASCII && $0.isHexDigit })
+            else { return nil }
+            let zone = Int(value) ?? Int(value, radix: 16) ?? 0
+            events.append(
+                Said(.sia(String(letters)), account: account, partition: area, zone: value.isEmpty ? user ?? 0 : zone))
+        }
+        return events
+    }
+}
