@@ -32,7 +32,8 @@ extension PanelDriver {
         let port = try SerialPort(serial)
         let supervision = LineSupervision(
             serial, lacks: Self.lifeSign, silence, host.now, ignoring: Self.ignored)
-        var session = PanelSession(link(), host, supervision, replyDelay: replyDelay)
+        let echo = serial.rs485.map { _ in EchoFilter(serial.line) }
+        var session = PanelSession(link(), host, supervision, replyDelay: replyDelay, echo: echo)
         try session.run(port)
     }
 

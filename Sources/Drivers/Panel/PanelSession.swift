@@ -8,6 +8,8 @@ struct PanelSession<Link: PanelLink> {
         static var logPause: Int64 { 60_000 }
         /// Before a condition that could not be stored is reported again.
         static var retry: Int64 { 5000 }
+        /// Between two looks at where the port's name leads.
+        static var portCheck: Int64 { 10_000 }
     }
 
     /// The name of the line as a part of the device.
@@ -17,6 +19,8 @@ struct PanelSession<Link: PanelLink> {
     private let host: any Host
     private var supervision: LineSupervision
     private let replyDelay: Duration
+    private var echo: EchoFilter?
+    private var portCheckAt: Int64
     private var reportedCondition: Signal.Reading?
     private var retryAt: Int64?
     /// Each level by itself, so that what matters little does not silence what matters.
@@ -27,11 +31,16 @@ struct PanelSession<Link: PanelLink> {
     private var isOverdue = false
     private var isStopped = false
 
-    init(_ link: Link, _ host: any Host, _ supervision: LineSupervision, replyDelay: Duration = .zero) {
+    init(
+        _ link: Link, _ host: any Host, _ supervision: LineSupervision, replyDelay: Duration = .zero,
+        echo: EchoFilter? = nil
+    ) {
         self.link = link
         self.host = host
         self.supervision = supervision
         self.replyDelay = replyDelay
+        self.echo = echo
+        portCheckAt = host.now.uptime + Limit.portCheck
     }
 
     mutating func run(_ port: borrowing SerialPort) throws {
@@ -50,13 +59,25 @@ struct PanelSession<Link: PanelLink> {
                 try perform(link.tick(at: now), port)
                 try judge(port)
             }
-            supervision.check(at: host.now.uptime)
+            try look(at: port)
             reportCondition()
         }
     }
 
+    private mutating func look(at port: borrowing SerialPort) throws {
+        let now = host.now.uptime
+        supervision.held(port.isHeldOff, at: now)
+        supervision.check(at: now, errors: port.errors)
+        guard now >= portCheckAt else { return }
+        portCheckAt = now + Limit.portCheck
+        if let other = port.movedTo {
+            throw DeviceError(
+                "serial port \(port.path) now leads to \(other), no longer to \(port.device): opened anew")
+        }
+    }
+
     private var deadline: ContinuousClock.Instant? {
-        let next = [retryAt, supervision.nextCheck, link.deadline].compactMap(\.self).min()
+        let next = [portCheckAt, retryAt, supervision.nextCheck, link.deadline].compactMap(\.self).min()
         return next.map { .now + .milliseconds(max(0, $0 - host.now.uptime)) }
     }
 
@@ -67,7 +88,9 @@ struct PanelSession<Link: PanelLink> {
         isOverdue = false
     }
 
-    private mutating func note(_ received: [UInt8]) {
+    private mutating func note(_ read: [UInt8]) {
+        let now = host.now.uptime
+        let received = echo?.others(in: read, at: now) ?? read
         guard !received.isEmpty else { return }
         host.log(.debug, "< \(hexadecimal(received))")
         supervision.received(received)
@@ -82,6 +105,7 @@ struct PanelSession<Link: PanelLink> {
                 host.answers()
                 host.trace(Passage(.received, bytes, says))
             case .strange(let bytes, let why):
+                supervision.strange(bytes.count, at: host.now.uptime)
                 host.trace(Passage(.received, bytes, "no frame: \(why)"))
                 logSparingly(.warning, "bytes that are no frame (\(why)): \(hexadecimal(bytes.prefix(80)))")
             case .send(let bytes, let says): if !isOverdue || unread.isEmpty { try send(bytes, says, port) }
@@ -95,10 +119,12 @@ struct PanelSession<Link: PanelLink> {
         }
     }
 
-    private func send(_ bytes: [UInt8], _ says: String, _ port: borrowing SerialPort) throws {
+    private mutating func send(_ bytes: [UInt8], _ says: String, _ port: borrowing SerialPort) throws {
         // A stop ends the wait early and is told again by the next one; the answer is due all the same.
         if replyDelay > .zero { _ = host.wait(until: .now + replyDelay) }
         try port.write(bytes)
+        let now = host.now.uptime
+        echo?.sent(bytes, at: now)
         host.log(.debug, "> \(hexadecimal(bytes))")
         host.trace(Passage(.sent, bytes, says))
     }
