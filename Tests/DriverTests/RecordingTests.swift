@@ -88,7 +88,7 @@ struct Recording: Sendable, CustomTestStringConvertible {
 
 @Suite struct RecordingTests {
     private static let folder = SerialSupport.folder.appending(path: "Recordings")
-    private static let kinds: [any Driver.Type] = [ESPADriver.self] + panelDrivers
+    private static let kinds: [any Driver.Type] = panelDrivers
 
     static let files: [String] =
         ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])

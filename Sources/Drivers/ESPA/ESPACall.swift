@@ -78,19 +78,18 @@ struct ESPARule: Sendable, Hashable {
     init(point: String) { self.point = point }
 }
 
-/// Finds the point that takes a call. Made where it is used: compiled expressions belong to one thread.
-struct ESPAMatcher {
-    private let rules: [(rule: ESPARule, expression: Regex<AnyRegexOutput>?)]
+/// Finds the point that takes a call. Expressions are compiled for each call: compiled ones belong to one thread, and calls
+/// are few.
+struct ESPAMatcher: Sendable {
+    private let rules: [ESPARule]
 
-    init(_ rules: [ESPARule]) {
-        self.rules = rules.map { ($0, $0.pattern.flatMap { try? Self.compile($0) }) }
-    }
+    init(_ rules: [ESPARule]) { self.rules = rules }
 
     /// The first rule's point that fits, or nil.
     func point(for call: ESPACall) -> String? {
         let words = oneSpaced(call.text)
         let folded = words.lowercased()
-        return rules.first { rule, expression in
+        return rules.first { rule in
             guard rule.header.map({ $0 == call.header }) ?? call.header.isCall,
                 rule.addresses.isEmpty || rule.addresses.contains(where: { Self.fits($0, call.address) }),
                 rule.priority == nil || rule.priority == call.priority,
@@ -98,11 +97,11 @@ struct ESPAMatcher {
                 rule.callType == nil || rule.callType == call.callType,
                 rule.contains.isEmpty || rule.contains.contains(where: { folded.contains($0) })
             else { return false }
-            guard rule.pattern != nil else { return true }
+            guard let pattern = rule.pattern else { return true }
             // An expression that fails does not take the call: a later point, or "unclassified", does.
-            guard let expression else { return false }
+            guard let expression = try? Self.compile(pattern) else { return false }
             return (try? expression.firstMatch(in: words)) != nil
-        }?.rule.point
+        }?.point
     }
 
     /// Why a text is no regular expression, or nil.

@@ -2,17 +2,24 @@
 ///
 /// ESPA 4.4.4: "Proposal for serial data interface for paging equipment", November 1984. Sections are named where a
 /// rule comes from it.
-public struct ESPADriver: Driver {
-    public static let name = "espa"
+public struct ESPADriver: PanelDriver {
+    public typealias Link = ESPAPager
+    public typealias Played = PlayedControlStation
 
-    let serial: SerialSettings
+    public static let name = "espa"
+    public static let panel = "Fire panels, nurse call and others that call pagers over ESPA 4.4.4"
+    public static let lifeSign = "no poll or call"
+    /// An EOT stands alone, after a call and before a poll.
+    public static let ignored: Set<UInt8> = [ESPACharacter.eot]
+
+    public let serial: SerialSettings
     /// Characters 0–9 that we answer to.
     let addresses: [UInt8]
     let controlStation: UInt8
     let lenient: Bool
     /// nil: off.
-    let silence: Duration?
-    let replyDelay: Duration
+    public let silence: Duration?
+    public let replyDelay: Duration
     let charset: ESPACharset
     let rules: [ESPARule]
 
@@ -32,18 +39,16 @@ public struct ESPADriver: Driver {
             settings.refuse("addresses", "\"\(control)\" is the control station's own address; ours is usually \"2\"")
         }
         lenient = settings.choice("select", of: [("strict", false), ("lenient", true)], default: false)
-        let silence = settings.duration("silence", in: .zero ... .seconds(24 * 3600), default: .seconds(120))
-        self.silence = silence == .zero ? nil : silence
+        silence = Self.silence(settings, default: .seconds(120))
         replyDelay = settings.duration("reply-delay", in: .zero ... .milliseconds(500), default: .zero)
         charset = settings.choice("charset", of: ESPACharset.names, default: .latin1)
         rules = Self.rules(settings)
     }
 
-    /// Opens the line and answers the panel until told to stop.
-    public func run(_ host: any Host) throws {
-        let port = try SerialPort(serial)
-        var session = ESPASession(self, host)
-        try session.run(port)
+    public func link() -> ESPAPager {
+        ESPAPager(
+            ESPALink(addresses: addresses, controlStation: controlStation, lenient: lenient), charset,
+            ESPAMatcher(rules))
     }
 
     private static func stations(_ settings: Settings, _ key: String, _ texts: [String]) -> [UInt8] {

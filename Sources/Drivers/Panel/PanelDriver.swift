@@ -15,15 +15,25 @@ public protocol PanelDriver: Driver {
     var serial: SerialSettings { get }
     /// So long without a right frame is a fault of the line; nil: the panel talks only when something happens.
     var silence: Duration? { get }
+    /// Bytes that stand alone and say nothing of the line.
+    static var ignored: Set<UInt8> { get }
+    /// How long to wait before whatever we send, for converters that turn round slowly.
+    var replyDelay: Duration { get }
     /// The protocol anew, as after opening the line.
     func link() -> Link
 }
 
 extension PanelDriver {
+    public static var ignored: Set<UInt8> { [] }
+    public var replyDelay: Duration { .zero }
+
     /// Opens the line and does what the protocol says until told to stop.
     public func run(_ host: any Host) throws {
         let port = try SerialPort(serial)
-        var session = PanelSession(link(), host, LineSupervision(serial, lacks: Self.lifeSign, silence, host.now))
+        let supervision = LineSupervision(
+            serial, lacks: Self.lifeSign, silence, host.now, ignoring: Self.ignored)
+        let echo = serial.rs485.map { _ in EchoFilter(serial.line) }
+        var session = PanelSession(link(), host, supervision, replyDelay: replyDelay, echo: echo)
         try session.run(port)
     }
 
@@ -36,5 +46,6 @@ extension PanelDriver {
 
 /// Every kind of serial panel.
 public let panelDrivers: [any PanelDriver.Type] = [
-    ReceiverLineDriver.self
+    ESPADriver.self,
+    ReceiverLineDriver.self,
 ]

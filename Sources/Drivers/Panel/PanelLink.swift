@@ -38,7 +38,9 @@ public enum PanelStep: Sendable, Hashable {
     /// Report it; when it is on disk, and not before, send `accept`. When nothing can be stored, send `refuse`, so that
     /// the panel says it again; without `accept` the panel says nothing twice, and it is kept and tried again.
     case report([Signal], accept: [UInt8]?, refuse: [UInt8]? = nil)
-    /// For the technician's log; at most one line a minute of these is written.
+    /// The frame before this was right and makes no sense: a fault of the line until a report is understood. Why, in words.
+    case notUnderstood(String)
+    /// For the technician's log; at most one line a minute of each level is written.
     case log(LogLevel, String)
     /// The device is lost: close the line and begin anew, after a pause.
     case lose(String)

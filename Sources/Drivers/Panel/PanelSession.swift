@@ -8,6 +8,8 @@ struct PanelSession<Link: PanelLink> {
         static var logPause: Int64 { 60_000 }
         /// Before a condition that could not be stored is reported again.
         static var retry: Int64 { 5000 }
+        /// Between two looks at where the port's name leads.
+        static var portCheck: Int64 { 10_000 }
     }
 
     /// The name of the line as a part of the device.
@@ -16,17 +18,29 @@ struct PanelSession<Link: PanelLink> {
     private var link: Link
     private let host: any Host
     private var supervision: LineSupervision
+    private let replyDelay: Duration
+    private var echo: EchoFilter?
+    private var portCheckAt: Int64
     private var reportedCondition: Signal.Reading?
     private var retryAt: Int64?
-    private var quietUntil: Int64 = .min
+    /// Each level by itself, so that what matters little does not silence what matters.
+    private var quietUntil: [LogLevel: Int64] = [:]
     /// What came while a report was stored and has not been judged yet.
     private var unread: [UInt8] = []
+    /// Storing took so long that the panel went on: what it said meanwhile is answered only where nothing stands behind it.
+    private var isOverdue = false
     private var isStopped = false
 
-    init(_ link: Link, _ host: any Host, _ supervision: LineSupervision) {
+    init(
+        _ link: Link, _ host: any Host, _ supervision: LineSupervision, replyDelay: Duration = .zero,
+        echo: EchoFilter? = nil
+    ) {
         self.link = link
         self.host = host
         self.supervision = supervision
+        self.replyDelay = replyDelay
+        self.echo = echo
+        portCheckAt = host.now.uptime + Limit.portCheck
     }
 
     mutating func run(_ port: borrowing SerialPort) throws {
@@ -37,26 +51,50 @@ struct PanelSession<Link: PanelLink> {
             switch host.wait(for: [port.descriptor], until: deadline) {
             case .stop: return
             case .deadline, .output: break
-            case .ready: try take(try port.read(), port)
+            case .ready: note(try port.read())
             }
+            try judge(port)
             let now = host.now.uptime
-            if let due = link.deadline, now >= due { try perform(link.tick(at: now), port) }
-            supervision.check(at: host.now.uptime)
+            if let due = link.deadline, now >= due {
+                try perform(link.tick(at: now), port)
+                try judge(port)
+            }
+            try look(at: port)
             reportCondition()
         }
     }
 
+    private mutating func look(at port: borrowing SerialPort) throws {
+        let now = host.now.uptime
+        supervision.held(port.isHeldOff, at: now)
+        supervision.check(at: now, errors: port.errors)
+        guard now >= portCheckAt else { return }
+        portCheckAt = now + Limit.portCheck
+        if let other = port.movedTo {
+            throw DeviceError(
+                "serial port \(port.path) now leads to \(other), no longer to \(port.device): opened anew")
+        }
+    }
+
     private var deadline: ContinuousClock.Instant? {
-        let next = [retryAt, supervision.nextCheck, link.deadline].compactMap(\.self).min()
+        let next = [portCheckAt, retryAt, supervision.nextCheck, link.deadline].compactMap(\.self).min()
         return next.map { .now + .milliseconds(max(0, $0 - host.now.uptime)) }
     }
 
-    private mutating func take(_ received: [UInt8], _ port: borrowing SerialPort) throws {
-        supervision.received(received)
-        unread += received
+    private mutating func judge(_ port: borrowing SerialPort) throws {
         while !unread.isEmpty, !isStopped {
             try perform(link.receive(unread.removeFirst(), at: host.now.uptime), port)
         }
+        isOverdue = false
+    }
+
+    private mutating func note(_ read: [UInt8]) {
+        let now = host.now.uptime
+        let received = echo?.others(in: read, at: now) ?? read
+        guard !received.isEmpty else { return }
+        host.log(.debug, "< \(hexadecimal(received))")
+        supervision.received(received)
+        unread += received
     }
 
     private mutating func perform(_ steps: [PanelStep], _ port: borrowing SerialPort) throws {
@@ -67,9 +105,13 @@ struct PanelSession<Link: PanelLink> {
                 host.answers()
                 host.trace(Passage(.received, bytes, says))
             case .strange(let bytes, let why):
+                supervision.strange(bytes.count, at: host.now.uptime)
                 host.trace(Passage(.received, bytes, "no frame: \(why)"))
                 logSparingly(.warning, "bytes that are no frame (\(why)): \(hexadecimal(bytes.prefix(80)))")
-            case .send(let bytes, let says): try send(bytes, says, port)
+            case .send(let bytes, let says): if !isOverdue || unread.isEmpty { try send(bytes, says, port) }
+            case .notUnderstood(let why):
+                supervision.notUnderstood(why)
+                logSparingly(.warning, "a right frame was not understood: \(why)")
             case .report(let signals, let accept, let refuse): try report(signals, accept, refuse, port)
             case .log(let level, let message): logSparingly(level, message)
             case .lose(let why): throw DeviceError(why)
@@ -77,14 +119,20 @@ struct PanelSession<Link: PanelLink> {
         }
     }
 
-    private func send(_ bytes: [UInt8], _ says: String, _ port: borrowing SerialPort) throws {
+    private mutating func send(_ bytes: [UInt8], _ says: String, _ port: borrowing SerialPort) throws {
+        // A stop ends the wait early and is told again by the next one; the answer is due all the same.
+        if replyDelay > .zero { _ = host.wait(until: .now + replyDelay) }
         try port.write(bytes)
+        let now = host.now.uptime
+        echo?.sent(bytes, at: now)
+        host.log(.debug, "> \(hexadecimal(bytes))")
         host.trace(Passage(.sent, bytes, says))
     }
 
     private mutating func report(
         _ signals: [Signal], _ accept: [UInt8]?, _ refuse: [UInt8]?, _ port: borrowing SerialPort
     ) throws {
+        supervision.understood()
         guard let accept else {
             isStopped = !host.deliver(signals)
             if !isStopped { try perform(link.stored(answered: false, at: host.now.uptime), port) }
@@ -92,17 +140,16 @@ struct PanelSession<Link: PanelLink> {
         }
         let before = host.now.uptime
         do { if !signals.isEmpty { try host.report(signals) } } catch {
-            logSparingly(.error, "what the panel said could not be stored, it is to say it again: \(error)")
+            logSparingly(.warning, "what the panel said could not be stored, it is to say it again: \(error)")
             if let refuse { try send(refuse, "refused: it could not be stored", port) }
             return
         }
         if host.now.uptime - before > Link.patience {
-            let since = try port.read()
-            supervision.received(since)
-            unread += since
+            // What stands behind the report was said without waiting for our answer.
+            note(try port.read())
+            isOverdue = true
         }
-        // What stands behind the report was said without waiting for our answer.
-        let isLate = host.now.uptime - before > Link.patience && !unread.isEmpty
+        let isLate = isOverdue && !unread.isEmpty
         if isLate {
             logSparingly(.warning, "storing took longer than the panel waited for its answer: it will say it again")
         } else {
@@ -129,8 +176,8 @@ struct PanelSession<Link: PanelLink> {
 
     private mutating func logSparingly(_ level: LogLevel, _ message: String) {
         let now = host.now.uptime
-        guard now >= quietUntil else { return }
-        quietUntil = now + Limit.logPause
+        guard now >= quietUntil[level] ?? now else { return }
+        quietUntil[level] = now + Limit.logPause
         host.log(level, message)
     }
 }

@@ -9,6 +9,12 @@ struct LineSupervision: Sendable {
         static let strangeBytes = 20
         /// so long after the last of them, are a line with wrong settings.
         static let strangeTime: Int64 = 30_000
+        /// So many times, and so many bytes, within so long, between right frames, are noise.
+        static let noiseTimes = 10
+        static let noiseBytes = 100
+        static let noiseTime: Int64 = 600_000
+        /// So long without being let send is a fault of the line; looked at so often.
+        static let held: Int64 = 2000
     }
 
     let port: String
@@ -27,6 +33,11 @@ struct LineSupervision: Sendable {
     private var lineFault: String?
     private var blockFault: String?
     private var heardSomething = false
+    private var noise: (since: Int64, times: Int, bytes: Int)?
+    private var noiseFault: String?
+    private var heldSince: Int64?
+    private var heldFault: String?
+    private var nextHeldCheck: Int64?
 
     init(
         _ serial: SerialSettings, lacks: String, _ silence: Duration?, _ opened: Moment,
@@ -42,7 +53,7 @@ struct LineSupervision: Sendable {
 
     /// The line's condition now; nil until something is known of it.
     var condition: Signal.Reading? {
-        if let fault = lineFault ?? blockFault { return .fault(fault) }
+        if let fault = heldFault ?? lineFault ?? blockFault ?? noiseFault { return .fault(fault) }
         return heardSomething ? .healthy : nil
     }
 
@@ -72,30 +83,70 @@ struct LineSupervision: Sendable {
         blockFault = "a call on \(port) was refused as not understood: \(why); look at the panel"
     }
 
+    /// Bytes that are no frame, or a wrong one. Between right frames, and again and again, they are noise.
+    mutating func strange(_ count: Int, at now: Int64) {
+        guard heardSomething, lineFault == nil else { return }
+        var seen = noise ?? (now, 0, 0)
+        seen.times = min(seen.times + 1, 10_000)
+        seen.bytes = min(seen.bytes + count, 1_000_000)
+        noise = seen
+        guard seen.times >= Limit.noiseTimes, seen.bytes >= Limit.noiseBytes else { return }
+        noiseFault =
+            "noise on \(port): between right frames bytes that fit none, \(Limit.noiseTimes) times within "
+            + "\(Limit.noiseTime / 60_000) minutes: check the shield, the earth and the termination, and that no two send "
+            + "at once"
+    }
+
+    /// Whether the other end keeps us from sending, by the handshake.
+    mutating func held(_ isHeld: Bool, at now: Int64) {
+        guard isHeld else {
+            (heldSince, heldFault, nextHeldCheck) = (nil, nil, nil)
+            return
+        }
+        let since = heldSince ?? now
+        heldSince = since
+        nextHeldCheck = now + Limit.held
+        if now - since >= Limit.held { heldFault = "nothing that we say gets out on \(port): \(SerialPort.heldOff)" }
+    }
+
     /// Looks at the time.
-    mutating func check(at now: Int64) {
+    /// - Parameter errors: what the port has counted, asked for only where a fault is found.
+    mutating func check(at now: Int64, errors: @autoclosure () -> LineErrors? = nil) {
+        if let seen = noise, now - seen.since >= Limit.noiseTime {
+            if seen.times < Limit.noiseTimes || seen.bytes < Limit.noiseBytes { noiseFault = nil }
+            noise = noiseFault == nil ? nil : (now, 0, 0)
+        }
         guard lineFault == nil else { return }
         let quiet = now - lastValid
         if strange >= Limit.strangeBytes, quiet >= Limit.strangeTime {
-            lineFault = "\(strange) bytes on \(port) and none fits a frame: wrong speed or parity? \(advice)"
+            lineFault = "\(strange) bytes on \(port) and none fits a frame: wrong speed or parity? \(advice(errors()))"
         } else if let silence, quiet >= silence {
             let time = silence % 1000 == 0 ? "\(silence / 1000) s" : "\(silence) ms"
-            lineFault =
-                strange == 0
-                ? "\(lacks) for \(time) on \(port): check the cable and that the panel is on"
-                : "\(lacks) for \(time) on \(port), but bytes that fit no frame: wrong speed or parity? \(advice)"
+            if strange == 0 {
+                let counted = errors()?.advice.map { " \($0)" } ?? ""
+                lineFault = "\(lacks) for \(time) on \(port): check the cable and that the panel is on\(counted)"
+            } else {
+                lineFault =
+                    "\(lacks) for \(time) on \(port), but bytes that fit no frame: wrong speed or parity? "
+                    + advice(errors())
+            }
         }
     }
 
     /// When `check` may find something new; nil: only after more bytes.
     var nextCheck: Int64? {
-        guard lineFault == nil else { return nil }
         let strangeAt = strange >= Limit.strangeBytes ? lastValid + Limit.strangeTime : nil
         let silentAt = silence.map { lastValid + $0 }
-        return [strangeAt, silentAt].compactMap(\.self).min()
+        let lineAt = lineFault == nil ? [strangeAt, silentAt] : []
+        return (lineAt + [nextHeldCheck, noise.map { $0.since + Limit.noiseTime }]).compactMap(\.self).min()
     }
 
     /// Seven bits with parity, read as eight bits without, all have the same parity and some the eighth bit.
+    private func advice(_ errors: LineErrors?) -> String {
+        guard let counted = errors?.advice else { return advice }
+        return "\(counted) \(advice)"
+    }
+
     private var advice: String {
         let now = "Here it is \(line)"
         guard line.dataBits == 8, line.parity == .none, highOnes > 0, oddOnes == 0 || oddOnes == strange else {

@@ -49,34 +49,3 @@ public struct SerialLine: Sendable, Hashable, CustomStringConvertible {
 
     public var description: String { "\(speed) \(dataBits)\(parity.rawValue)\(stopBits)" }
 }
-
-/// Which port, and how it is set: what every driver on a serial line asks its table for.
-public struct SerialSettings: Sendable, Hashable {
-    /// The port's path; better "/dev/serial/by-id/…" than "/dev/ttyUSB0", which changes with the order of plugging in.
-    public var path: String
-    public var line: SerialLine
-    /// RTS/CTS. Off: the lines are raised at opening and left so.
-    public var handshake: Bool
-
-    public init(path: String, line: SerialLine, handshake: Bool = false) {
-        self.path = path
-        self.line = line
-        self.handshake = handshake
-    }
-
-    /// Reads `port`, `line` and `handshake` from a device's table; what is wrong is told to `settings`.
-    public init(_ settings: Settings, defaultLine: SerialLine) {
-        path = settings.string("port", expected: "the path of a serial port, as \"/dev/serial/by-id/usb-FTDI…\"")
-        if !path.isEmpty, !path.hasPrefix("/") {
-            settings.refuse("port", "expected a path that begins with /, found \"\(path)\"")
-        }
-        line = defaultLine
-        let text = settings.string("line", default: defaultLine.description, expected: SerialLine.expected)
-        if let read = SerialLine(text) {
-            line = read
-        } else if !text.isEmpty {
-            settings.refuse("line", "expected \(SerialLine.expected), found \"\(text.prefix(40))\"")
-        }
-        handshake = settings.choice("handshake", of: [("none", false), ("rts-cts", true)], default: false)
-    }
-}

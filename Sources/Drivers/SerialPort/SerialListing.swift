@@ -4,7 +4,8 @@ import Glibc
 extension SerialPort {
     /// A port of this board, under its most lasting name.
     public struct Name: Sendable, Hashable {
-        /// "/dev/serial/by-id/usb-FTDI_…-if00-port0" where there is one, else the device.
+        /// "/dev/serial/by-id/usb-FTDI_…-if00-port0" where there is one, else by the socket that it is plugged into
+        /// ("/dev/serial/by-path/…"), else the device.
         public var path: String
         /// "/dev/ttyUSB0"
         public var device: String
@@ -18,7 +19,7 @@ extension SerialPort {
         guard sp_list_ports(&list) == SP_OK, let list else { return [] }
         defer { sp_free_port_list(list) }
         var lasting: [String: String] = [:]
-        for link in paths(matching: "/dev/serial/by-id/*") {
+        for link in paths(matching: "/dev/serial/by-path/*") + paths(matching: "/dev/serial/by-id/*") {
             if let device = realPath(link) { lasting[device] = link }
         }
         var names: [Name] = []

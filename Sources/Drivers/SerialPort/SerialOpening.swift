@@ -1,12 +1,21 @@
 import CSerialPort
 import Glibc
 
-/// Opens a port and sets its line; returns the descriptor, locked and non-blocking.
+/// A port's descriptor, locked and non-blocking.
+struct OpenedPort {
+    var descriptor: Int32
+    /// The device behind the path's links.
+    var device: String
+    /// How the port's driver switched direction before; nil where it was not asked to.
+    var before485: serial_rs485?
+}
+
+/// Opens a port and sets its line.
 ///
 /// libserialport 0.1.1 sets real ports, but opens neither symbolic links nor pseudo-terminals, takes no lock, leaves
 /// HUPCL set and puts CRTSCTS into the wrong word. So the descriptor is ours, the link is resolved here, and termios has
 /// the last word on whatever the library misses.
-func openSerialPort(_ settings: SerialSettings) throws -> Int32 {
+func openSerialPort(_ settings: SerialSettings) throws -> OpenedPort {
     let path = settings.path
     guard let device = realPath(path) else { throw DeviceError(missing(path, errno)) }
     let descriptor = open(device, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
@@ -19,11 +28,15 @@ func openSerialPort(_ settings: SerialSettings) throws -> Int32 {
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw DeviceError(held(path, device, descriptor)) }
         if !device.hasPrefix("/dev/pts/") { configureByLibrary(device, settings.line) }
         try configure(descriptor, settings, device)
+        var before485: serial_rs485?
+        if case .port(let turning) = settings.rs485 { before485 = try switchToRS485(descriptor, turning, path: path) }
+        try put(settings.dtr, TIOCM_DTR, "dtr", descriptor, path)
+        try put(settings.rts, TIOCM_RTS, "rts", descriptor, path)
         guard ioctl(descriptor, UInt(TIOCEXCL), 0) == 0 else {
             throw DeviceError("serial port \(path): it cannot be kept for this program alone: \(errorText(errno))")
         }
         tcflush(descriptor, TCIOFLUSH)
-        return descriptor
+        return OpenedPort(descriptor: descriptor, device: device, before485: before485)
     } catch {
         close(descriptor)
         throw error
@@ -60,8 +73,8 @@ private func configure(_ descriptor: Int32, _ settings: SerialSettings, _ device
     }
     let framing = settings.line.controlFlags
     cfmakeraw(&wanted)
-    // A character with a parity or framing error reads as NUL, which no protocol's checksum survives.
-    wanted.c_iflag = tcflag_t(settings.line.parity == .none ? 0 : INPCK)
+    // A character with a parity or framing error reads as NUL, which no protocol takes for a character of its own.
+    wanted.c_iflag = tcflag_t(INPCK)
     wanted.c_cflag &= ~(SerialLine.framingMask | tcflag_t(CRTSCTS) | tcflag_t(HUPCL))
     // Without HUPCL, DTR stays up when we close: the other end is not reset by our restart.
     wanted.c_cflag |= framing | tcflag_t(CLOCAL | CREAD) | (settings.handshake ? tcflag_t(CRTSCTS) : 0)
@@ -80,6 +93,20 @@ private func configure(_ descriptor: Int32, _ settings: SerialSettings, _ device
             "serial port \(path) does not do \(settings.line): its driver refused the speed or framing; use another port "
                 + "or adapter, or set the panel and `line` to what it does")
     }
+    guard !settings.handshake || got.c_cflag & tcflag_t(CRTSCTS) != 0 else {
+        throw DeviceError(
+            "serial port \(path) has no RTS/CTS: use another port or adapter, or set the panel and `handshake` to none")
+    }
+}
+
+/// Puts a modem line up or down where the configuration says so, and makes sure of it.
+private func put(_ up: Bool?, _ line: Int32, _ key: String, _ descriptor: Int32, _ path: String) throws {
+    guard let up else { return }
+    var wanted = line
+    var got: Int32 = 0
+    guard ioctl(descriptor, UInt(up ? TIOCMBIS : TIOCMBIC), &wanted) == 0, ioctl(descriptor, UInt(TIOCMGET), &got) == 0,
+        (got & line != 0) == up
+    else { throw DeviceError("serial port \(path) cannot put its \(key.uppercased()) line: remove `\(key)`") }
 }
 
 extension SerialLine {

@@ -9,19 +9,26 @@ public struct SerialPort: ~Copyable {
     public let descriptor: Int32
     /// The port as configured, for messages.
     public let path: String
+    /// What the path led to when it was opened.
+    public let device: String
     private let handshake: Bool
+    private let before485: serial_rs485?
+    private let errorsBefore: LineErrors?
 
     /// Opens, locks and sets the port, and drops what had been received before.
     /// - Throws: `DeviceError` that says who holds it, which group may use it, or which ports there are.
     public init(_ settings: SerialSettings) throws {
         path = settings.path
         handshake = settings.handshake
-        descriptor = try openSerialPort(settings)
+        let opened = try openSerialPort(settings)
+        (descriptor, device, before485) = (opened.descriptor, opened.device, opened.before485)
+        errorsBefore = LineErrors(of: opened.descriptor)
     }
 
     deinit {
         // Output that the other end holds off would keep close() waiting for half a minute.
         if handshake { tcflush(descriptor, TCOFLUSH) }
+        if var before485 { _ = larmnod_set_rs485(descriptor, &before485) }
         close(descriptor)
     }
 
@@ -58,7 +65,10 @@ public struct SerialPort: ~Copyable {
             default: throw lost(errorText(errno))
             }
             let left = (deadline - ContinuousClock.now).milliseconds
-            guard left > 0 else { throw lost("it took no byte for \(limit) ms; check the handshake and the cable") }
+            guard left > 0 else {
+                let why = isHeldOff ? Self.heldOff : "check the handshake and the cable"
+                throw lost("it took no byte for \(limit) ms; \(why)")
+            }
             var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
             _ = Glibc.poll(&poll, 1, Int32(left))
         }
@@ -66,6 +76,31 @@ public struct SerialPort: ~Copyable {
 
     /// Drops what has been received and not yet read.
     public func flushInput() { tcflush(descriptor, TCIFLUSH) }
+
+    /// What a port that is held off lacks, in words.
+    static let heldOff = "the other end holds CTS down: is it on, is it set to RTS/CTS, and are RTS and CTS crossed?"
+
+    /// With the handshake: something waits to be sent and the other end does not let us.
+    public var isHeldOff: Bool {
+        guard handshake else { return false }
+        var waiting: Int32 = 0
+        var lines: Int32 = 0
+        return ioctl(descriptor, UInt(TIOCOUTQ), &waiting) == 0 && waiting > 0
+            && ioctl(descriptor, UInt(TIOCMGET), &lines) == 0 && lines & TIOCM_CTS == 0
+    }
+
+    /// Characters that came wrong since the port was opened; nil where the port does not count them.
+    public var errors: LineErrors? {
+        guard let errorsBefore, let now = LineErrors(of: descriptor) else { return nil }
+        return now - errorsBefore
+    }
+
+    /// Where the path leads now, if that is another port than the one that is open: an adapter was plugged in elsewhere, or
+    /// another of its kind took its name. A name that is gone for the moment is no move.
+    public var movedTo: String? {
+        guard let now = realPath(path), now != device else { return nil }
+        return now
+    }
 
     private func lost(_ why: String) -> DeviceError { DeviceError("serial port \(path) is lost: \(why)") }
 }

@@ -65,6 +65,7 @@ struct PanelHarness<Link: PanelLink> {
                 if let accept { send(accept) }
                 perform(link.stored(answered: accept != nil, at: now))
             case .log: break
+            case .notUnderstood(let why): log.append("not understood \(why)")
             case .lose(let why): log.append("lost \(why)")
             }
         }
