@@ -187,3 +187,13 @@ extension Moment {
         return Moment(utc: utc - age, uptime: uptime - age, clock: clock)
     }
 }
+
+extension SupervisedLoop {
+    /// A count and what it is, for a person who watches, or learns a loop's values: "door 2731 of 4095 (67 %): alarm".
+    func described(_ count: Double) -> String {
+        let ratio = count / Double(max(1, fullScale))
+        guard ratio.isFinite, abs(count) < 1e15 else { return "\(name): no number" }
+        let whole = Int(count.rounded())
+        return "\(name) \(whole) of \(fullScale) (\(Int((ratio * 100).rounded())) %): \(wiring.state(at: ratio))"
+    }
+}

@@ -173,7 +173,7 @@ private struct Feed {
             feed.take(0, times: 2)
         }
         #expect(feed.states == [.normal])
-        #expect(feed.words.count == 2 && feed.words[1].contains("jumps between short, open"), "\(feed.words)")
+        #expect(feed.words.count == 2 && feed.words[1].contains("jumps between short, normal, open"), "\(feed.words)")
         // Its state is told as soon as it has one, its steadiness after 10 s.
         feed.take(0.5, times: 50)
         #expect(feed.words.count == 2)
