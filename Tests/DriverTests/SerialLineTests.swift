@@ -55,6 +55,21 @@ import Testing
     }
 }
 
+@Suite("An echo on a panel's line") struct SessionEchoTests {
+    /// The converter hears our ACK; bytes that are no frame are logged once a minute.
+    @Test(arguments: [("adapter", 2), ("none", 5)])
+    func isNotJudgedOnceItIsCertain(_ rs485: String, _ strange: Int) throws {
+        typealias Step = ScriptHost.Step
+        let selects: [Step] = [
+            .send([0x04, 0x31, 0x05, 0x32, 0x05]), .expect([0x06]), .send([0x06]), .pass(milliseconds: 70_000),
+        ]
+        let line = try PseudoTerminal()
+        let host = ScriptHost(line, Array(repeating: selects, count: 5).flatMap(\.self))
+        try SerialSupport.driver(port: line.path, [("rs-485", .string(rs485))]).run(host)
+        #expect(host.logged.filter { $0.1.hasPrefix("bytes that are no frame") }.count == strange)
+    }
+}
+
 @Suite("RS-485 and modem lines") struct RS485Tests {
     private static func read(_ values: [(String, SettingNode.Value)]) -> (SerialSettings, [String]) {
         let settings = SerialSupport.settings([("port", .string("/dev/ttyS9"))] + values)
