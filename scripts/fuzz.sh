@@ -13,6 +13,8 @@ build=${FUZZ_BUILD:-$root/.build/fuzz}
 python3 "$root/scripts/fuzz-seeds.py" "$root" "$build/seeds"
 swift build --package-path "$root/Tests/Fuzz" --scratch-path "$build/build" -c release -j "$(nproc)" --sanitize=fuzzer
 
+# libFuzzer tells where it was; Swift's own report would take longer than its limit.
+export SWIFT_BACKTRACE=enable=no
 failed=
 for target; do
     mkdir -p "$build/corpus/$target" "$build/findings"

@@ -111,14 +111,18 @@ import Testing
 
     @Test func whatTheDriverMadeOfItIsReadBack() {
         let asked = RS485.Turning(rtsUpToSend: true, before: 0, after: 5)
-        #expect(asked.fault(in: RS485.Turning(asked.wire)) == nil)
-        var off = asked.wire
+        let other = RS485.Turning(rtsUpToSend: false, before: 0, after: 5)
+        #expect(asked.fault(in: RS485.Turning(asked.wire())) == nil)
+        // A board's terminating resistor stays switched in; RTS is turned over.
+        var board = other.wire()
+        board.flags |= 1 << 5
+        #expect(asked.wire(over: board).flags == 1 << 5 | 1 << 1 | 1)
+        var off = asked.wire()
         off.flags = 0
         #expect(asked.fault(in: RS485.Turning(off))?.contains("did not switch RS-485 on") == true)
-        let other = RS485.Turning(rtsUpToSend: false, before: 0, after: 5)
-        #expect(asked.fault(in: RS485.Turning(other.wire))?.contains("rts-to-send = \"down\"") == true)
+        #expect(asked.fault(in: RS485.Turning(other.wire()))?.contains("rts-to-send = \"down\"") == true)
         let without = RS485.Turning()
-        #expect(asked.fault(in: RS485.Turning(without.wire))?.contains("0 ms before and 0 ms after") == true)
+        #expect(asked.fault(in: RS485.Turning(without.wire()))?.contains("0 ms before and 0 ms after") == true)
     }
 
     /// A pseudo-terminal has neither; so has many a real port, and it is told the same way.

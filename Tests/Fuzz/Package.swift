@@ -15,7 +15,8 @@ let package = Package(
         .systemLibrary(name: "CModbus", path: "Sources/Drivers/Modbus/CModbus"),
         .systemLibrary(name: "CSerialPort", path: "Sources/Drivers/SerialPort/CSerialPort"),
         .target(
-            name: "Drivers", dependencies: ["AlarmProtocol", "CGPIO", "CModbus", "CSerialPort"], path: "Sources/Drivers",
+            name: "Drivers", dependencies: ["AlarmProtocol", "CGPIO", "CModbus", "CSerialPort"],
+            path: "Sources/Drivers",
             exclude: ["GPIO/CGPIO", "Modbus/CModbus", "SerialPort/CSerialPort"],
             swiftSettings: [.unsafeFlags(["-enable-testing"])]),
         fuzzer("FuzzDC09", of: "AlarmProtocol", .product(name: "CryptoExtras", package: "swift-crypto")),
