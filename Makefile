@@ -62,7 +62,7 @@ bench: build ## Measure speed and size beside their floors
 	LARMNOD_SIMULATION=1 swift build $(RELEASE) --product simulate
 	scripts/bench $(PROGRAM)
 
-fuzz: ## Fuzz the DC-09 parser and decryptor for ten minutes (DURATION=600)
+fuzz: ## Fuzz every decoder of bytes from outside, each target for ten minutes (DURATION=600)
 	@scripts/setup.sh test
 	scripts/fuzz.sh $(or $(DURATION),600)
 

@@ -1,25 +1,25 @@
 #!/bin/sh
-# Fuzzes the DC-09 reader, decryptor and writer: scripts/fuzz.sh [SECONDS], 600 unless told. Fails on a finding, which
-# stays in .build/fuzz/findings. Needs a toolchain with libFuzzer (the one from swift.org on Linux has it).
+# Fuzzes every decoder of bytes from outside: scripts/fuzz.sh [SECONDS [TARGET …]], each target for 600 s unless told.
+# FuzzDC09: the DC-09 reader, decryptor and writer. FuzzPanels: every serial panel's protocol and its played panel, with
+# the settings of its example. FuzzText: texts that panels and receivers write. Fails on a finding, which stays in
+# .build/fuzz/findings. Needs a toolchain with libFuzzer (the one from swift.org on Linux has it).
 set -eu
 seconds=${1:-600}
+[ $# -gt 0 ] && shift
+[ $# -gt 0 ] || set -- FuzzDC09 FuzzPanels FuzzText
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${FUZZ_BUILD:-$root/.build/fuzz}
-mkdir -p "$build/seeds" "$build/corpus" "$build/findings"
 
-# The seeds are the recorded frames: whole, and what stands inside them.
-python3 - "$root/Tests/ProtocolTests/Vectors/dc09-vectors.json" "$build/seeds" <<'PYTHON'
-import json, pathlib, sys
-folder = pathlib.Path(sys.argv[2])
-for vector in json.load(open(sys.argv[1]))["vectors"]:
-    frame = bytes.fromhex(vector.get("raw_hex", ""))
-    seeds = {"frame": frame, "content": frame[9:-1], "data": vector["decoded"].get("data", "").encode("latin-1"),
-             "plain": vector["decoded"].get("plaintext_latin1", "").encode("latin-1")}
-    for name, seed in seeds.items():
-        if seed:
-            (folder / f'{vector["id"]}-{name}').write_bytes(seed)
-PYTHON
-
+python3 "$root/scripts/fuzz-seeds.py" "$root" "$build/seeds"
 swift build --package-path "$root/Tests/Fuzz" --scratch-path "$build/build" -c release -j "$(nproc)" --sanitize=fuzzer
-exec "$build/build/release/FuzzDC09" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=4400 \
-    -artifact_prefix="$build/findings/" -print_final_stats=1 "$build/corpus" "$build/seeds"
+
+# libFuzzer tells where it was; Swift's own report would take longer than its limit.
+export SWIFT_BACKTRACE=enable=no
+failed=
+for target; do
+    mkdir -p "$build/corpus/$target" "$build/findings"
+    "$build/build/release/$target" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=4400 \
+        -artifact_prefix="$build/findings/$target-" -print_final_stats=1 "$build/corpus/$target" "$build/seeds/$target" ||
+        failed="$failed $target"
+done
+[ -z "$failed" ] || { echo "fuzz: findings of$failed in $build/findings" >&2; exit 1; }

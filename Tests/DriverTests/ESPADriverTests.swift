@@ -104,6 +104,26 @@ import Testing
         #expect(Self.calls(host).map(\.text) == ["Brand plan 2", "Brand plan 3"])
     }
 
+    /// Nor is a refusal, which the panel would take for one of its new select.
+    @Test func aLateRefusalIsNotSent() throws {
+        let host = try Self.run([
+            Self.select, Self.ack, .refuseReports(true),
+            .slowReport(milliseconds: 11_000, meanwhile: [0x04, 0x31, 0x05, 0x32, 0x05]), .send(Self.fire), Self.ack,
+            .expectNothing, .refuseReports(false), .send(Self.fire), Self.ack,
+        ])
+        #expect(Self.calls(host).map(\.text) == ["Brand plan 2"])
+    }
+
+    /// Of what a panel said while we stored, only the last is answered.
+    @Test func whatWasSaidBeforeTheLastIsNotAnswered() throws {
+        let selects: [UInt8] = [0x04, 0x31, 0x05, 0x32, 0x05]
+        let host = try Self.run([
+            Self.select, Self.ack, .slowReport(milliseconds: 25_000, meanwhile: selects + selects), .send(Self.fire),
+            Self.ack, .expectNothing,
+        ])
+        #expect(Self.calls(host).count == 1)
+    }
+
     @Test func aSlowAnswerIsSentToAPanelThatWaits() throws {
         let host = try Self.run([
             Self.select, Self.ack, .slowReport(milliseconds: 9000, meanwhile: []), .send(Self.fire), Self.ack,

@@ -55,6 +55,21 @@ import Testing
     }
 }
 
+@Suite("An echo on a panel's line") struct SessionEchoTests {
+    /// The converter hears our ACK; bytes that are no frame are logged once a minute.
+    @Test(arguments: [("adapter", 2), ("none", 5)])
+    func isNotJudgedOnceItIsCertain(_ rs485: String, _ strange: Int) throws {
+        typealias Step = ScriptHost.Step
+        let selects: [Step] = [
+            .send([0x04, 0x31, 0x05, 0x32, 0x05]), .expect([0x06]), .send([0x06]), .pass(milliseconds: 70_000),
+        ]
+        let line = try PseudoTerminal()
+        let host = ScriptHost(line, Array(repeating: selects, count: 5).flatMap(\.self))
+        try SerialSupport.driver(port: line.path, [("rs-485", .string(rs485))]).run(host)
+        #expect(host.logged.filter { $0.1.hasPrefix("bytes that are no frame") }.count == strange)
+    }
+}
+
 @Suite("RS-485 and modem lines") struct RS485Tests {
     private static func read(_ values: [(String, SettingNode.Value)]) -> (SerialSettings, [String]) {
         let settings = SerialSupport.settings([("port", .string("/dev/ttyS9"))] + values)
@@ -96,14 +111,18 @@ import Testing
 
     @Test func whatTheDriverMadeOfItIsReadBack() {
         let asked = RS485.Turning(rtsUpToSend: true, before: 0, after: 5)
-        #expect(asked.fault(in: RS485.Turning(asked.wire)) == nil)
-        var off = asked.wire
+        let other = RS485.Turning(rtsUpToSend: false, before: 0, after: 5)
+        #expect(asked.fault(in: RS485.Turning(asked.wire())) == nil)
+        // A board's terminating resistor stays switched in; RTS is turned over.
+        var board = other.wire()
+        board.flags |= 1 << 5
+        #expect(asked.wire(over: board).flags == 1 << 5 | 1 << 1 | 1)
+        var off = asked.wire()
         off.flags = 0
         #expect(asked.fault(in: RS485.Turning(off))?.contains("did not switch RS-485 on") == true)
-        let other = RS485.Turning(rtsUpToSend: false, before: 0, after: 5)
-        #expect(asked.fault(in: RS485.Turning(other.wire))?.contains("rts-to-send = \"down\"") == true)
+        #expect(asked.fault(in: RS485.Turning(other.wire()))?.contains("rts-to-send = \"down\"") == true)
         let without = RS485.Turning()
-        #expect(asked.fault(in: RS485.Turning(without.wire))?.contains("0 ms before and 0 ms after") == true)
+        #expect(asked.fault(in: RS485.Turning(without.wire()))?.contains("0 ms before and 0 ms after") == true)
     }
 
     /// A pseudo-terminal has neither; so has many a real port, and it is told the same way.

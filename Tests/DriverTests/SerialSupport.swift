@@ -177,13 +177,13 @@ final class ScriptHost: Drivers.Host {
         }
         #expect(!signals.isEmpty)
         try state.withLock { state in
-            if state.refusing { throw ReportError("the disk is full") }
-            state.signals += signals
             if let slow = state.slow {
                 state.slow = nil
                 state.uptime += slow.milliseconds
                 deliver(slow.meanwhile, state.port)
             }
+            if state.refusing { throw ReportError("the disk is full") }
+            state.signals += signals
         }
     }
 

@@ -139,10 +139,10 @@ struct PanelSession<Link: PanelLink> {
             return
         }
         let before = host.now.uptime
+        var isStored = true
         do { if !signals.isEmpty { try host.report(signals) } } catch {
+            isStored = false
             logSparingly(.warning, "what the panel said could not be stored, it is to say it again: \(error)")
-            if let refuse { try send(refuse, "refused: it could not be stored", port) }
-            return
         }
         if host.now.uptime - before > Link.patience {
             // What stands behind the report was said without waiting for our answer.
@@ -152,10 +152,12 @@ struct PanelSession<Link: PanelLink> {
         let isLate = isOverdue && !unread.isEmpty
         if isLate {
             logSparingly(.warning, "storing took longer than the panel waited for its answer: it will say it again")
-        } else {
+        } else if isStored {
             try send(accept, "accepted", port)
+        } else if let refuse {
+            try send(refuse, "refused: it could not be stored", port)
         }
-        try perform(link.stored(answered: !isLate, at: host.now.uptime), port)
+        if isStored { try perform(link.stored(answered: !isLate, at: host.now.uptime), port) }
     }
 
     private mutating func reportCondition() {

@@ -53,9 +53,11 @@ public enum RS485: Sendable, Hashable {
 
 extension RS485.Turning {
     /// As the kernel has it (linux/serial.h).
-    var wire: serial_rs485 {
-        var wire = serial_rs485()
-        wire.flags = Flag.enabled | (rtsUpToSend ? Flag.onSend : Flag.afterSend)
+    /// - Parameter board: how the port was. What its board needs besides, as its terminating resistor, stays.
+    func wire(over board: serial_rs485 = serial_rs485()) -> serial_rs485 {
+        var wire = board
+        wire.flags &= ~(Flag.onSend | Flag.afterSend)
+        wire.flags |= Flag.enabled | (rtsUpToSend ? Flag.onSend : Flag.afterSend)
         wire.delay_rts_before_send = before
         wire.delay_rts_after_send = after
         return wire
@@ -95,8 +97,12 @@ extension RS485.Turning {
 /// - Returns: how the port was before, to put back at closing.
 func switchToRS485(_ descriptor: Int32, _ turning: RS485.Turning, path: String) throws -> serial_rs485 {
     var before = serial_rs485()
-    var wanted = turning.wire
-    guard larmnod_get_rs485(descriptor, &before) == 0, larmnod_set_rs485(descriptor, &wanted) == 0 else {
+    var isSet = larmnod_get_rs485(descriptor, &before) == 0
+    if isSet {
+        var wanted = turning.wire(over: before)
+        isSet = larmnod_set_rs485(descriptor, &wanted) == 0
+    }
+    guard isSet else {
         throw DeviceError(
             "serial port \(path): its driver cannot switch the direction of RS-485 (\(errorText(errno))): use a port whose "
                 + "driver can (on some boards its overlay must be loaded first), or a converter that turns round by itself "
