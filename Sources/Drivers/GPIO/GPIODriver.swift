@@ -167,7 +167,7 @@ private struct Watched {
     init(_ point: GPIOPoint, _ input: GPIOInput) throws(DeviceError) {
         self.point = point
         self.input = input
-        let debounce = gpio_kernel_debounces ? 0 : point.debounce.milliseconds * 1_000_000
+        let debounce = gpio_kernel_debounces() ? 0 : point.debounce.milliseconds * 1_000_000
         contact = HeldContact(
             level: try input.level(), at: monotonicNanoseconds(), debounce: debounce,
             hold: point.hold.milliseconds * 1_000_000)
