@@ -102,7 +102,7 @@ def test_lost_supply_and_hold(case):
     board, centre = rig.Board(case, "chip gpiochip0 pinctrl-test 16", "set gpiochip0 1 1", "set gpiochip0 2 1"), rig.Receiver(case)
     gateway = site(
         case, board, centre, point("alarm", 1, "normally-closed", supply="24v"),
-        point("fault", 2, "fail-safe", supply="24v"), point("door", 3, hold="400ms"), chip="pinctrl-test").start()  # fmt: skip
+        point("trouble", 2, "fail-safe", supply="24v"), point("door", 3, hold="400ms"), chip="pinctrl-test").start()  # fmt: skip
     eventually("the board is read", lambda: gateway.device("gpio.box")["state"], lambda s: s == "answers")
     board.do("set gpiochip0 3 1", "wait 100", "set gpiochip0 3 0", "wait 500", "set gpiochip0 1 0", "set gpiochip0 2 0")
     for zone in (1, 2):
