@@ -9,7 +9,7 @@ PROGRAM := $(BUILD)/larmnod
 RELEASE := -c release --static-swift-stdlib -Xlinker -s
 export LARMNOD_PEERS := $(CURDIR)/.build-peers/main
 
-.PHONY: help build test unit system simulate mutations test-board demo bench fuzz format lint clean
+.PHONY: help build test unit gpiod2 system simulate mutations test-board demo bench fuzz format lint clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -22,7 +22,7 @@ demo: build ## Watch a site's alarms go to two centres, through a cut and a cras
 	@scripts/setup.sh test
 	@scripts/demo $(PROGRAM)
 
-test: lint unit system simulate mutations ## Everything but the virtual board
+test: lint unit gpiod2 system simulate mutations ## Everything but the virtual board
 
 lint: # The sources are formatted, and generated files are fresh
 	@scripts/setup.sh test
@@ -35,6 +35,10 @@ unit: # The Swift tests
 	mkdir -p .build-standin/board && : > .build-standin/board/board
 	swift build --build-tests
 	LD_LIBRARY_PATH=$(CURDIR)/.build-standin LARMNOD_FAKE_GPIO=$(CURDIR)/.build-standin/board swift test --skip-build
+
+gpiod2: # The GPIO tests again, with libgpiod 2.x, which is built from its source
+	@scripts/setup.sh test
+	scripts/libgpiod2.sh tests
 
 system: build # The real executable against independent peers, crashes, hostile receivers, full disks
 	@scripts/setup.sh test

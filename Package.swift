@@ -118,6 +118,13 @@ let package = Package(
     cxxLanguageStandard: .cxx17
 )
 
+// The drivers and their tests alone: scripts/libgpiod2.sh builds them a second time, against libgpiod 2.x.
+if Context.environment["LARMNOD_DRIVERS_ONLY"] != nil {
+    let kept: Set = ["AlarmProtocol", "CGPIO", "CModbus", "CSerialPort", "Drivers", "DriverTests"]
+    package.targets.removeAll { !kept.contains($0.name) }
+    package.products = []
+}
+
 if simulates {
     package.products.append(.executable(name: "simulate", targets: ["simulate"]))
     package.targets += [

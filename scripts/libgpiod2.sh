@@ -2,7 +2,7 @@
 # Builds libgpiod 2.x from its own source, once, beside Debian 12's 1.6, and prints where it is (include/ and lib/).
 #
 #     scripts/libgpiod2.sh                     the library: built in the cache (scripts/cache.sh) on the first call
-#     scripts/libgpiod2.sh build [-c release]  a larmnod against it, .build-gpiod2/…/larmnod; prints where it is
+#     scripts/libgpiod2.sh build [-c release]  a larmnod against it; prints where it is
 #     scripts/libgpiod2.sh tests               the drivers' GPIO tests against it, over a stand-in for the kernel
 #
 # The source is what the maintainers put into their Python package, which pip fetches and checks against the sum below. The
@@ -52,12 +52,15 @@ case ${1:-} in
         echo "$(swift build --package-path "$root" "${against[@]}" "$@" --show-bin-path)/larmnod"
         ;;
     tests)
-        "$root/Tests/Standins/libgpiod/build2.sh" "$root/.build-standin2" "$place"
-        mkdir -p "$root/.build-standin2/board"
-        : >"$root/.build-standin2/board/board"
-        rm -f "$root/.build-standin2/board/driven"
+        export LARMNOD_DRIVERS_ONLY=1
+        standin=$root/.build-standin2
+        against[1]=$root/.build-gpiod2-tests
+        "$root/Tests/Standins/libgpiod/build2.sh" "$standin" "$place"
+        mkdir -p "$standin/board"
+        : >"$standin/board/board"
+        rm -f "$standin/board/driven"
         swift build --package-path "$root" "${against[@]}" --build-tests >&2
-        LD_LIBRARY_PATH=$root/.build-standin2 LARMNOD_FAKE_GPIO=$root/.build-standin2/board \
+        LD_LIBRARY_PATH=$standin LARMNOD_FAKE_GPIO=$standin/board \
             swift test --package-path "$root" "${against[@]}" --skip-build --filter GPIO
         ;;
     *) say "no such thing: $1 (build, tests, or nothing)"; exit 2 ;;

@@ -95,3 +95,21 @@ def test_refused_names(case):
     board.do("free gpiochip0 5", "set gpiochip0 5 1")
     centre.until("the held line's alarm, once it is free", lambda e: e["sia"] == "BA" and e["zone"] == 3)
     require("it still runs", gateway.process.is_running())
+
+
+def test_lost_supply_and_hold(case):
+    """contacts that open together are told each, and their common cause beside them; what does not last is not told"""
+    board, centre = rig.Board(case, "chip gpiochip0 pinctrl-test 16", "set gpiochip0 1 1", "set gpiochip0 2 1"), rig.Receiver(case)
+    gateway = site(
+        case, board, centre, point("alarm", 1, "normally-closed", supply="24v"),
+        point("trouble", 2, "fail-safe", supply="24v"), point("door", 3, hold="400ms"), chip="pinctrl-test").start()  # fmt: skip
+    eventually("the board is read", lambda: gateway.device("gpio.box")["state"], lambda s: s == "answers")
+    board.do("set gpiochip0 3 1", "wait 100", "set gpiochip0 3 0", "wait 500", "set gpiochip0 1 0", "set gpiochip0 2 0")
+    for zone in (1, 2):
+        centre.until("each contact", lambda e: e["sia"] == "BA" and e["zone"] == zone)
+    cause = centre.until("the common cause", lambda e: e["sia"] == "YP")
+    require("it names the supply", "24v" in cause["text"], cause["text"])
+    board.do("set gpiochip0 1 1")
+    centre.until("its end", lambda e: e["sia"] == "YQ")
+    gateway.until_delivered()
+    expect("the short pulse", codes(centre, 3), [])

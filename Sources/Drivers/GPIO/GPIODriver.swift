@@ -116,7 +116,7 @@ public struct GPIODriver: Driver {
         while true {
             let pulse = try lines.driven.drive()
             let now = Clocks(host)
-            let settling = lines.watched.compactMap { $0.contact.deadline }.min().map(now.instant)
+            let settling = lines.watched.compactMap { $0.deadline }.min().map(now.instant)
             let deadline = [nextBackstop, settling, pulse].compactMap(\.self).min() ?? nextBackstop
             var ready: Set<Int32> = []
             switch host.wait(for: lines.watched.map(\.input.descriptor), until: deadline) {
@@ -129,7 +129,7 @@ public struct GPIODriver: Driver {
             if isBackstop { nextBackstop = .now + Self.backstop }
             var signals = lines.driven.takeNews()
             for index in lines.watched.indices {
-                let isDue = lines.watched[index].contact.deadline.map { $0 <= monotonicNanoseconds() } ?? false
+                let isDue = lines.watched[index].deadline.map { $0 <= monotonicNanoseconds() } ?? false
                 guard isBackstop || isDue || ready.contains(lines.watched[index].input.descriptor) else { continue }
                 signals += try lines.watched[index].read(host)
             }
@@ -161,13 +161,16 @@ private struct Watched {
     let point: GPIOPoint
     let input: GPIOInput
     var contact: HeldContact
-    /// The level that was last told, and since when.
+    private var reset: PanelReset
+    /// The level that was last found, and since when.
     private(set) var told: (level: Bool, since: Int64)?
 
     init(_ point: GPIOPoint, _ input: GPIOInput) throws(DeviceError) {
         self.point = point
         self.input = input
-        let debounce = gpio_kernel_debounces ? 0 : point.debounce.milliseconds * 1_000_000
+        reset = PanelReset(
+            within: point.resetWithin.milliseconds * 1_000_000, activeLevel: point.activeLevel)
+        let debounce = gpio_kernel_debounces() ? 0 : point.debounce.milliseconds * 1_000_000
         contact = HeldContact(
             level: try input.level(), at: monotonicNanoseconds(), debounce: debounce,
             hold: point.hold.milliseconds * 1_000_000)
@@ -181,15 +184,26 @@ private struct Watched {
         for edge in edges { host.trace(Passage(.received, [], "\(point.name) \(edge.level ? "closes" : "opens")")) }
         if lost { host.trace(Passage(.received, [], "\(point.name): more edges than the kernel keeps")) }
         let clocks = Clocks(host)
-        return contact.observe(edges: edges, level: level, lost: lost, at: clocks.edges).map { change in
-            switch change {
-            case .level(let level, let since):
-                told = (level, since)
-                return Signal(point: point.name, .active(level == point.activeLevel), occurred: clocks.moment(since))
-            case .restless(let why, let time):
-                return Signal(point: point.name, .fault("contact \(point.name): \(why)"), occurred: clocks.moment(time))
-            case .calm(let time): return Signal(point: point.name, .healthy, occurred: clocks.moment(time))
-            }
+        let changes = contact.observe(edges: edges, level: level, lost: lost, at: clocks.edges)
+        for case .level(let level, let since) in changes { told = (level, since) }
+        return reset.take(changes, at: clocks.edges).map { signal($0, clocks) }
+    }
+
+    /// When to read the line again though it says nothing; nil when there is no need.
+    var deadline: Int64? { [contact.deadline, reset.deadline].compactMap(\.self).min() }
+
+    private func signal(_ told: PanelReset.Told, _ clocks: Clocks) -> Signal {
+        switch told {
+        case .change(.level(let level, let since)):
+            return Signal(point: point.name, .active(level == point.activeLevel), occurred: clocks.moment(since))
+        case .change(.restless(let why, let time)):
+            return Signal(point: point.name, .fault("contact \(point.name): \(why)"), occurred: clocks.moment(time))
+        case .change(.calm(let time)): return Signal(point: point.name, .healthy, occurred: clocks.moment(time))
+        case .again(let time, let after):
+            return Signal(
+                point: point.name, .call,
+                text: "\(point.text) (again after \(after / 1_000_000) ms: reset at the panel?)",
+                occurred: clocks.moment(time))
         }
     }
 }

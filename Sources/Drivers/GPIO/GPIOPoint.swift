@@ -16,6 +16,10 @@ struct GPIOPoint: Sendable, Hashable {
     var debounce: Duration
     /// How long a change must last, once it has settled.
     var hold: Duration
+    /// A contact that is let go and comes back within this time was reset at its panel: zero where that is not looked for.
+    var resetWithin: Duration
+    /// For the operator, as the gateway reads it.
+    var text: String
     /// The name of what the contact is wetted with, where several are judged together; nil: by itself.
     var supply: String?
 
@@ -38,6 +42,8 @@ struct GPIOPoint: Sendable, Hashable {
                 "hold",
                 "a fire alarm is held back for at most \(Self.longestFireHold.described), found \(hold.described)")
         }
+        resetWithin = settings.duration("reset-within", in: .zero ... .seconds(30), default: .zero)
+        text = settings.optionalString("text") ?? name
         supply = settings.optionalString("supply", expected: "the name of what feeds the contact, as \"24v\"")
         if let supply, !supply.utf8.allSatisfy(Self.isNameByte) || supply.utf8.count > 32 {
             settings.refuse("supply", "expected a name of 1 to 32 letters a-z, digits and hyphens, found \"\(supply)\"")

@@ -56,6 +56,7 @@ public struct IIODriver: Driver {
         var next = ContinuousClock.now
         var nextReview = next
         var nextShowing = next
+        var hasWarned = false
         while true {
             let began = ContinuousClock.now
             var signals: [Signal] = []
@@ -89,9 +90,10 @@ public struct IIODriver: Driver {
             guard host.deliver(signals) else { return }
             // What was missed is not made up for.
             next = max(next + interval, .now)
-            if .now - began > Self.longestRound, signals.isEmpty {
-                host.log(
-                    .warning, "reading all channels took \((ContinuousClock.now - began).described): too long to judge")
+            let round = ContinuousClock.now - began
+            if round > Self.longestRound, signals.isEmpty, !hasWarned {
+                hasWarned = true
+                host.log(.warning, "reading all channels took \(round.described): too long to judge loops by")
             }
             if host.wait(until: next) == .stop { return }
         }

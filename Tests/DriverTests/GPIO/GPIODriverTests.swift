@@ -16,7 +16,7 @@ struct StandInChip {
         self.name = name
         self.label = label ?? "label-of-\(name)"
         toldBefore = Self.driven().count
-        let version = String(cString: gpiod_version_string())
+        let version = String(cString: gpio_library_version())
         try #require(
             version.hasSuffix("(stand-in)"),
             "these tests need LARMNOD_FAKE_GPIO and LD_LIBRARY_PATH; see Tests/Standins/libgpiod/README.md")

@@ -48,7 +48,10 @@ static inline int gpio_ready(int fd) {
 // The kernel keeps the oldest 16 unread edges of a line and drops the newest.
 static const int gpio_unread_edges = 16;
 // libgpiod 1.x cannot ask the kernel to debounce.
-static const bool gpio_kernel_debounces = false;
+// A function, so that the compiler does not warn of what it makes unreachable with either version.
+static inline bool gpio_kernel_debounces(void) { return false; }
+
+static inline const char *gpio_library_version(void) { return gpiod_version_string(); }
 
 struct gpio_input {
     struct gpiod_line *line;
@@ -177,7 +180,9 @@ static inline int gpio_output_level(struct gpio_output *output) {
 
 // The kernel keeps the newest edges, and numbers them, so that a gap shows.
 static const int gpio_unread_edges = 64;
-static const bool gpio_kernel_debounces = true;
+static inline bool gpio_kernel_debounces(void) { return true; }
+
+static inline const char *gpio_library_version(void) { return gpiod_api_version(); }
 
 struct gpio_input {
     struct gpiod_line_request *request;
