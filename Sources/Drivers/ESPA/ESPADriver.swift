@@ -13,7 +13,7 @@ public struct ESPADriver: Driver {
     /// nil: off.
     let silence: Duration?
     let replyDelay: Duration
-    let charset: ESPACharset
+    let charset: PanelCharset
     let rules: [ESPARule]
 
     /// Names that signals have besides the points'.
@@ -35,7 +35,7 @@ public struct ESPADriver: Driver {
         let silence = settings.duration("silence", in: .zero ... .seconds(24 * 3600), default: .seconds(120))
         self.silence = silence == .zero ? nil : silence
         replyDelay = settings.duration("reply-delay", in: .zero ... .milliseconds(500), default: .zero)
-        charset = settings.choice("charset", of: ESPACharset.names, default: .latin1)
+        charset = settings.choice("charset", of: PanelCharset.names, default: .latin1)
         rules = Self.rules(settings)
     }
 

@@ -121,7 +121,7 @@ struct ESPASession {
             link.remember(body, at: host.now.uptime)
             return ESPALink.Answer.accepted
         } catch let error as ESPABlock.NotUnderstood {
-            supervision.notUnderstood("\(error.why), in \(ESPACharset.latin1.text(Array(body.prefix(60))))")
+            supervision.notUnderstood("\(error.why), in \(PanelCharset.latin1.text(Array(body.prefix(60))))")
             logSparingly("a block was not understood (\(error.why)): \(hexadecimal(body))")
             return ESPALink.Answer.notUnderstood
         } catch {
