@@ -22,6 +22,8 @@ struct PanelSession<Link: PanelLink> {
     /// What came while a report was stored and has not been judged yet.
     private var unread: [UInt8] = []
     private var isStopped = false
+    /// The host keeps what the next report will say.
+    private var isKeeping = false
 
     init(_ link: Link, _ host: any Host, _ supervision: LineSupervision) {
         self.link = link
@@ -32,10 +34,13 @@ struct PanelSession<Link: PanelLink> {
     mutating func run(_ port: borrowing SerialPort) throws {
         // A panel that talks only when something happens proves nothing by its silence: open is all it can be.
         if supervision.silence == nil { host.answers() }
+        let kept = host.kept
+        isKeeping = !kept.isEmpty
+        if isKeeping { try perform(link.resume(kept, at: host.now.uptime), port) }
         try perform(link.opened(at: host.now.uptime), port)
         while !isStopped {
             switch host.wait(for: [port.descriptor], until: deadline) {
-            case .stop: return
+            case .stop: return try finish(port)
             case .deadline, .output: break
             case .ready: try take(try port.read(), port)
             }
@@ -60,7 +65,7 @@ struct PanelSession<Link: PanelLink> {
     }
 
     private mutating func perform(_ steps: [PanelStep], _ port: borrowing SerialPort) throws {
-        for step in steps {
+        for step in steps where !isStopped {
             switch step {
             case .frame(let bytes, let says):
                 supervision.valid(at: host.now.uptime)
@@ -71,6 +76,11 @@ struct PanelSession<Link: PanelLink> {
                 logSparingly(.warning, "bytes that are no frame (\(why)): \(hexadecimal(bytes.prefix(80)))")
             case .send(let bytes, let says): try send(bytes, says, port)
             case .report(let signals, let accept, let refuse): try report(signals, accept, refuse, port)
+            case .keep(let bytes, let accept, let otherwise, let refuse):
+                try keep(bytes, accept, otherwise, refuse, port)
+            case .sendSecret(let bytes, let says):
+                try port.write(bytes)
+                host.trace(Passage(.sent, [], says))
             case .log(let level, let message): logSparingly(level, message)
             case .lose(let why): throw DeviceError(why)
             }
@@ -87,8 +97,9 @@ struct PanelSession<Link: PanelLink> {
     ) throws {
         guard let accept else {
             isStopped = !host.deliver(signals)
-            if !isStopped { try perform(link.stored(answered: false, at: host.now.uptime), port) }
-            return
+            if isStopped { return }
+            forgetKept()
+            return try perform(link.stored(answered: false, at: host.now.uptime), port)
         }
         let before = host.now.uptime
         do { if !signals.isEmpty { try host.report(signals) } } catch {
@@ -96,6 +107,38 @@ struct PanelSession<Link: PanelLink> {
             if let refuse { try send(refuse, "refused: it could not be stored", port) }
             return
         }
+        let isAnswered = try answer(accept, since: before, port)
+        forgetKept()
+        try perform(link.stored(answered: isAnswered, at: host.now.uptime), port)
+    }
+
+    private mutating func keep(
+        _ bytes: [UInt8], _ accept: [UInt8], _ otherwise: [Signal], _ refuse: [UInt8]?, _ port: borrowing SerialPort
+    ) throws {
+        let before = host.now.uptime
+        do { try host.keep(bytes) } catch { return try report(otherwise, accept, refuse, port) }
+        isKeeping = true
+        _ = try answer(accept, since: before, port)
+    }
+
+    /// What is kept is told now: the device may not come back under this name.
+    private mutating func finish(_ port: borrowing SerialPort) throws {
+        if isKeeping { try perform(link.resume(host.kept, at: host.now.uptime), port) }
+    }
+
+    /// What could not be forgotten is told again after the next opening: twice rather than not at all.
+    private mutating func forgetKept() {
+        guard isKeeping else { return }
+        do {
+            try host.keep([])
+            isKeeping = false
+        } catch { logSparingly(.warning, "what was kept for the panel's last event could not be removed: \(error)") }
+    }
+
+    /// - Returns: false when the answer would come too late and was not sent.
+    private mutating func answer(
+        _ accept: [UInt8], since before: Int64, _ port: borrowing SerialPort
+    ) throws -> Bool {
         if host.now.uptime - before > Link.patience {
             let since = try port.read()
             supervision.received(since)
@@ -108,7 +151,7 @@ struct PanelSession<Link: PanelLink> {
         } else {
             try send(accept, "accepted", port)
         }
-        try perform(link.stored(answered: !isLate, at: host.now.uptime), port)
+        return !isLate
     }
 
     private mutating func reportCondition() {
