@@ -37,5 +37,6 @@ extension PanelDriver {
 /// Every kind of serial panel.
 public let panelDrivers: [any PanelDriver.Type] = [
     GalaxyDriver.self,
+    ID3000Driver.self,
     ReceiverLineDriver.self,
 ]
