@@ -55,6 +55,9 @@ let package = Package(
                 "GPIO/README.md", "GPIO/example.toml", "Modbus/README.md", "Modbus/example.toml",
                 "SerialPort/README.md", "ESPA/README.md", "ESPA/example.toml", "ReceiverLine/README.md",
                 "ReceiverLine/example.toml", "EndOfLine/README.md", "IIO/README.md", "IIO/example.toml",
+                "ReceiverLine/example.toml",
+                "Galaxy/README.md", "Galaxy/example.toml",
+                "NotifierID3000/README.md", "NotifierID3000/example.toml",
             ],
             swiftSettings: strict),
 

@@ -8,6 +8,14 @@ public protocol Host: Sendable {
     ///   panel to try again; it must not pretend that it was received.
     func report(_ signals: [Signal]) throws
 
+    /// Keeps a few bytes on disk, past a crash and a power cut, until others are kept; none: forgets them. For what a
+    /// panel wants acknowledged before it has said all of it. Returns when they are synced.
+    /// - Throws: `ReportError` when they are not: report what is known so far instead.
+    func keep(_ bytes: [UInt8]) throws
+
+    /// What this device has kept.
+    var kept: [UInt8] { get }
+
     /// The device answers: a good reading, a poll from a panel. Ends the device's trouble. Cheap: call it every time.
     func answers()
 
@@ -68,6 +76,8 @@ public struct ReportError: Error, Sendable, Equatable, CustomStringConvertible {
 
 extension Host {
     public func trace(_ passage: Passage) {}
+    public var kept: [UInt8] { [] }
+    public func keep(_ bytes: [UInt8]) throws { if !bytes.isEmpty { throw ReportError("nothing can be kept here") } }
     /// Waits without descriptors: the only way that a driver sleeps.
     public func wait(until deadline: ContinuousClock.Instant) -> Wake { wait(for: [], until: deadline) }
     public func report(_ signal: Signal) throws { try report([signal]) }

@@ -84,6 +84,16 @@ public final class Settings {
         has(key) ? string(key, expected: expected) : nil
     }
 
+    /// A text that no message may show, such as a code; nil where the key is missing or the text is not as expected.
+    public func secret(_ key: String, expected: String, where isRight: (String) -> Bool) -> String? {
+        guard let value = value(key) else { return nil }
+        guard case .string(let text) = value, isRight(text) else {
+            refuse(key, "expected \(expected); what was found is not shown")
+            return nil
+        }
+        return text
+    }
+
     public func integer(_ key: String, in range: ClosedRange<Int>, default fallback: Int? = nil) -> Int {
         let expected = "a whole number from \(range.lowerBound) to \(range.upperBound)"
         guard let value = value(key) else {

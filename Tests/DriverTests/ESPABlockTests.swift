@@ -36,22 +36,22 @@ import Testing
             let body = [0x31, 0x02] + (0..<count).map { _ in letters.randomElement(using: &random) ?? 0 }
             if let block = try? ESPABlock(body) {
                 understood += 1
-                for charset in ESPACharset.allCases { _ = ESPACall(block, charset) }
+                for charset in PanelCharset.allCases { _ = ESPACall(block, charset) }
             }
         }
         #expect(understood > 100)
     }
 
     @Test func charactersAreReadAsThePanelWritesThem() {
-        #expect(ESPACharset.iso646se.text(Array("K[LLARE \\STRA G]NG {|}^~@`".utf8)) == "KÄLLARE ÖSTRA GÅNG äöåÜüÉé")
-        #expect(ESPACharset.latin1.text([0x42, 0xE4, 0x72, 0xC5]) == "BärÅ")
-        #expect(ESPACharset.cp850.text([0x8E, 0x99, 0x8F, 0x84, 0x94, 0x86]) == "ÄÖÅäöå")
-        #expect(ESPACharset.cp437.text([0x8E, 0x99, 0x8F, 0x84, 0x94, 0x86, 0x9B]) == "ÄÖÅäöå¢")
-        #expect(ESPACharset.utf8.text(Array("Gård".utf8) + [0xC3]) == "Gård\u{FFFD}")
-        #expect(ESPACharset.latin1.text(Array("  a\r\nb\t ".utf8)) == "a  b")
-        #expect(ESPACharset.latin1.text([0x41, 0x80]) == "A\u{FFFD}")
-        #expect(ESPACharset.utf8.text(Array("a\u{202E}b\u{85}c".utf8)) == "a b c", "nothing turns the line around")
-        for charset in ESPACharset.allCases {
+        #expect(PanelCharset.iso646se.text(Array("K[LLARE \\STRA G]NG {|}^~@`".utf8)) == "KÄLLARE ÖSTRA GÅNG äöåÜüÉé")
+        #expect(PanelCharset.latin1.text([0x42, 0xE4, 0x72, 0xC5]) == "BärÅ")
+        #expect(PanelCharset.cp850.text([0x8E, 0x99, 0x8F, 0x84, 0x94, 0x86]) == "ÄÖÅäöå")
+        #expect(PanelCharset.cp437.text([0x8E, 0x99, 0x8F, 0x84, 0x94, 0x86, 0x9B]) == "ÄÖÅäöå¢")
+        #expect(PanelCharset.utf8.text(Array("Gård".utf8) + [0xC3]) == "Gård\u{FFFD}")
+        #expect(PanelCharset.latin1.text(Array("  a\r\nb\t ".utf8)) == "a  b")
+        #expect(PanelCharset.latin1.text([0x41, 0x80]) == "A\u{FFFD}")
+        #expect(PanelCharset.utf8.text(Array("a\u{202E}b\u{85}c".utf8)) == "a b c", "nothing turns the line around")
+        for charset in PanelCharset.allCases {
             #expect(charset.text([0x20, 0x20]) == "")
             for byte in UInt8.min...UInt8.max { #expect(charset.text([0x41, byte, 0x41]).count == 3) }
         }

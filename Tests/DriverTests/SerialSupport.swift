@@ -142,6 +142,8 @@ final class ScriptHost: Drivers.Host {
         var steps: ArraySlice<Step>
         var uptime: Int64 = 1_000_000
         var signals: [Signal] = []
+        var kept: [UInt8] = []
+        var traced: [Passage] = []
         var checked = 0
         var log: [(LogLevel, String)] = []
         var answers = 0
@@ -168,7 +170,18 @@ final class ScriptHost: Drivers.Host {
     var answered: Int { state.withLock(\.answers) }
     var now: Moment { Moment(utc: 0, uptime: state.withLock(\.uptime), clock: .known) }
     func answers() { state.withLock { $0.answers += 1 } }
+    var kept: [UInt8] { state.withLock(\.kept) }
+    var traced: [Passage] { state.withLock(\.traced) }
+    func trace(_ passage: Passage) { state.withLock { $0.traced.append(passage) } }
     func output(_ name: String) -> Bool { false }
+
+    func keep(_ bytes: [UInt8]) throws {
+        try state.withLock { state in
+            if state.refusing { throw ReportError("the disk is full") }
+            state.kept = bytes
+        }
+    }
+
     func log(_ level: LogLevel, _ message: String) { state.withLock { $0.log.append((level, message)) } }
 
     func report(_ signals: [Signal]) throws {

@@ -10,7 +10,7 @@ struct ESPACall: Sendable, Hashable {
     var beep: Int?
     var callType: Int?
 
-    init(_ block: ESPABlock, _ charset: ESPACharset) {
+    init(_ block: ESPABlock, _ charset: PanelCharset) {
         header = block.header
         address = block.data(.address).first.map { charset.text($0) } ?? ""
         text = charset.text(Array(block.data(.text).joined(separator: [0x20])))

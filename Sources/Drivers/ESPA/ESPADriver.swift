@@ -20,7 +20,7 @@ public struct ESPADriver: PanelDriver {
     /// nil: off.
     public let silence: Duration?
     public let replyDelay: Duration
-    let charset: ESPACharset
+    let charset: PanelCharset
     let rules: [ESPARule]
 
     /// Names that signals have besides the points'.
@@ -41,7 +41,7 @@ public struct ESPADriver: PanelDriver {
         lenient = settings.choice("select", of: [("strict", false), ("lenient", true)], default: false)
         silence = Self.silence(settings, default: .seconds(120))
         replyDelay = settings.duration("reply-delay", in: .zero ... .milliseconds(500), default: .zero)
-        charset = settings.choice("charset", of: ESPACharset.names, default: .latin1)
+        charset = settings.choice("charset", of: PanelCharset.names, default: .latin1)
         rules = Self.rules(settings)
     }
 

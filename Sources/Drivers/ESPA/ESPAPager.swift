@@ -10,7 +10,7 @@ public struct ESPAPager: PanelLink {
     }
 
     private var link: ESPALink
-    private let charset: ESPACharset
+    private let charset: PanelCharset
     private let matcher: ESPAMatcher
     /// What came since the last frame, and when.
     private var passed: [UInt8] = []
@@ -21,7 +21,7 @@ public struct ESPAPager: PanelLink {
     private var pending: [UInt8]?
     private var doubtedAt = Limit.doubtfulPolls
 
-    init(_ link: ESPALink, _ charset: ESPACharset, _ matcher: ESPAMatcher) {
+    init(_ link: ESPALink, _ charset: PanelCharset, _ matcher: ESPAMatcher) {
         self.link = link
         self.charset = charset
         self.matcher = matcher
@@ -76,7 +76,7 @@ public struct ESPAPager: PanelLink {
             return block(body, "\(call.summary): \(call.text)") + notice
                 + [.report(signals, accept: ESPALink.Answer.accepted, refuse: ESPALink.Answer.busy)]
         } catch {
-            let words = "\(error.why), in \(ESPACharset.latin1.text(Array(body.prefix(60))))"
+            let words = "\(error.why), in \(PanelCharset.latin1.text(Array(body.prefix(60))))"
             return block(body, "not understood: \(error.why)")
                 + [.notUnderstood(words), .send(ESPALink.Answer.notUnderstood, says: "3 NAK: not understood")]
         }

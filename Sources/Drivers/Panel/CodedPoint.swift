@@ -18,19 +18,22 @@ struct CodedPoint: Sendable, Hashable {
         for code in codes where Vocabulary.codes(sia: code) == nil && Vocabulary.codes(contactID: code, .event) == nil {
             settings.refuse("codes", "expected SIA codes as \"BA\" or Contact ID events as \"130\", found \"\(code)\"")
         }
-        if settings.has("zones") {
-            for text in settings.strings("zones") {
-                let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
-                if let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2, first <= last,
-                    (0...9999).contains(first), (0...9999).contains(last)
-                {
-                    zones.append(first...last)
-                } else {
-                    settings.refuse("zones", "expected zones as \"5\" or \"10-20\", found \"\(text)\"")
-                }
-            }
-        }
+        if settings.has("zones") { zones = Self.zones(settings, upTo: 9999) }
         if settings.has("accounts") { accounts = settings.strings("accounts").map { $0.uppercased() } }
+    }
+
+    /// `zones = ["5", "10-20"]`
+    static func zones(_ settings: Settings, upTo last: Int) -> [ClosedRange<Int>] {
+        settings.strings("zones").compactMap { text in
+            let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+            if let first = ends.first ?? nil, let end = ends.last ?? nil, ends.count <= 2, first <= end,
+                (0...last).contains(first), (0...last).contains(end)
+            {
+                return first...end
+            }
+            settings.refuse("zones", "expected zones as \"5\" or \"10-20\", found \"\(text)\"")
+            return nil
+        }
     }
 
     /// The first that takes it, or nil.

@@ -47,5 +47,7 @@ extension PanelDriver {
 /// Every kind of serial panel.
 public let panelDrivers: [any PanelDriver.Type] = [
     ESPADriver.self,
+    GalaxyDriver.self,
+    ID3000Driver.self,
     ReceiverLineDriver.self,
 ]

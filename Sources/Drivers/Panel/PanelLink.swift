@@ -15,6 +15,8 @@ public protocol PanelLink: Sendable {
     /// How long the panel waits for the answer to a report before it goes on without it. An answer that comes later, when
     /// the panel has already said something else, is not sent: it would be taken for the answer to that.
     static var patience: Int64 { get }
+    /// What a `.keep` kept when the line was lost or the daemon ended, before any report: report it.
+    mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep]
     /// The last report is on disk. `answered`: the panel has been told so; else it will say the same again.
     mutating func stored(answered: Bool, at now: Int64) -> [PanelStep]
 }
@@ -24,6 +26,7 @@ extension PanelLink {
     public mutating func tick(at now: Int64) -> [PanelStep] { [] }
     public var deadline: Int64? { nil }
     public static var patience: Int64 { 1000 }
+    public mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep] { [] }
     public mutating func stored(answered: Bool, at now: Int64) -> [PanelStep] { [] }
 }
 
@@ -40,6 +43,11 @@ public enum PanelStep: Sendable, Hashable {
     case report([Signal], accept: [UInt8]?, refuse: [UInt8]? = nil)
     /// The frame before this was right and makes no sense: a fault of the line until a report is understood. Why, in words.
     case notUnderstood(String)
+    /// The panel wants an answer before it has said all: keep these bytes on disk until the next report, then send
+    /// `accept`. Where they cannot be kept, report `otherwise` instead, as `.report` does.
+    case keep([UInt8], accept: [UInt8], otherwise: [Signal], refuse: [UInt8]? = nil)
+    /// As `send`, but nobody who watches is shown the bytes.
+    case sendSecret([UInt8], says: String)
     /// For the technician's log; at most one line a minute of each level is written.
     case log(LogLevel, String)
     /// The device is lost: close the line and begin anew, after a pause.

@@ -30,6 +30,8 @@ struct PanelSession<Link: PanelLink> {
     /// Storing took so long that the panel went on: what it said meanwhile is answered only where nothing stands behind it.
     private var isOverdue = false
     private var isStopped = false
+    /// The host keeps what the next report will say.
+    private var isKeeping = false
 
     init(
         _ link: Link, _ host: any Host, _ supervision: LineSupervision, replyDelay: Duration = .zero,
@@ -46,10 +48,13 @@ struct PanelSession<Link: PanelLink> {
     mutating func run(_ port: borrowing SerialPort) throws {
         // A panel that talks only when something happens proves nothing by its silence: open is all it can be.
         if supervision.silence == nil { host.answers() }
+        let kept = host.kept
+        isKeeping = !kept.isEmpty
+        if isKeeping { try perform(link.resume(kept, at: host.now.uptime), port) }
         try perform(link.opened(at: host.now.uptime), port)
         while !isStopped {
             switch host.wait(for: [port.descriptor], until: deadline) {
-            case .stop: return
+            case .stop: return try finish(port)
             case .deadline, .output: break
             case .ready: note(try port.read())
             }
@@ -98,7 +103,7 @@ struct PanelSession<Link: PanelLink> {
     }
 
     private mutating func perform(_ steps: [PanelStep], _ port: borrowing SerialPort) throws {
-        for step in steps {
+        for step in steps where !isStopped {
             switch step {
             case .frame(let bytes, let says):
                 supervision.valid(at: host.now.uptime)
@@ -113,6 +118,11 @@ struct PanelSession<Link: PanelLink> {
                 supervision.notUnderstood(why)
                 logSparingly(.warning, "a right frame was not understood: \(why)")
             case .report(let signals, let accept, let refuse): try report(signals, accept, refuse, port)
+            case .keep(let bytes, let accept, let otherwise, let refuse):
+                try keep(bytes, accept, otherwise, refuse, port)
+            case .sendSecret(let bytes, let says):
+                try port.write(bytes)
+                host.trace(Passage(.sent, [], says))
             case .log(let level, let message): logSparingly(level, message)
             case .lose(let why): throw DeviceError(why)
             }
@@ -135,8 +145,9 @@ struct PanelSession<Link: PanelLink> {
         supervision.understood()
         guard let accept else {
             isStopped = !host.deliver(signals)
-            if !isStopped { try perform(link.stored(answered: false, at: host.now.uptime), port) }
-            return
+            if isStopped { return }
+            forgetKept()
+            return try perform(link.stored(answered: false, at: host.now.uptime), port)
         }
         let before = host.now.uptime
         var isStored = true
@@ -144,20 +155,53 @@ struct PanelSession<Link: PanelLink> {
             isStored = false
             logSparingly(.warning, "what the panel said could not be stored, it is to say it again: \(error)")
         }
+        let isAnswered =
+            isStored
+            ? try answer(accept, "accepted", since: before, port)
+            : try answer(refuse, "refused: it could not be stored", since: before, port)
+        guard isStored else { return }
+        forgetKept()
+        try perform(link.stored(answered: isAnswered, at: host.now.uptime), port)
+    }
+
+    private mutating func keep(
+        _ bytes: [UInt8], _ accept: [UInt8], _ otherwise: [Signal], _ refuse: [UInt8]?, _ port: borrowing SerialPort
+    ) throws {
+        let before = host.now.uptime
+        do { try host.keep(bytes) } catch { return try report(otherwise, accept, refuse, port) }
+        isKeeping = true
+        _ = try answer(accept, "accepted", since: before, port)
+    }
+
+    /// What is kept is told now: the device may not come back under this name.
+    private mutating func finish(_ port: borrowing SerialPort) throws {
+        if isKeeping { try perform(link.resume(host.kept, at: host.now.uptime), port) }
+    }
+
+    /// What could not be forgotten is told again after the next opening: twice rather than not at all.
+    private mutating func forgetKept() {
+        guard isKeeping else { return }
+        do {
+            try host.keep([])
+            isKeeping = false
+        } catch { logSparingly(.warning, "what was kept for the panel's last event could not be removed: \(error)") }
+    }
+
+    /// - Returns: false when the answer would come too late and was not sent.
+    private mutating func answer(
+        _ bytes: [UInt8]?, _ says: String, since before: Int64, _ port: borrowing SerialPort
+    ) throws -> Bool {
         if host.now.uptime - before > Link.patience {
             // What stands behind the report was said without waiting for our answer.
             note(try port.read())
             isOverdue = true
         }
-        let isLate = isOverdue && !unread.isEmpty
-        if isLate {
+        guard !isOverdue || unread.isEmpty else {
             logSparingly(.warning, "storing took longer than the panel waited for its answer: it will say it again")
-        } else if isStored {
-            try send(accept, "accepted", port)
-        } else if let refuse {
-            try send(refuse, "refused: it could not be stored", port)
+            return false
         }
-        if isStored { try perform(link.stored(answered: !isLate, at: host.now.uptime), port) }
+        if let bytes { try send(bytes, says, port) }
+        return true
     }
 
     private mutating func reportCondition() {

@@ -11,6 +11,10 @@ struct SIABlock: Sendable, Hashable {
     var text: String
     /// "11:46" by the panel's clock; nil where it says none.
     var time: String?
+    /// The sender says that it happened before, and could not be told then.
+    var isOld = false
+    /// What the modifiers say besides and an event has no place for: "module 010", "value 1440".
+    var details: [String] = []
 
     /// - Parameter account: what the message has been about so far, where it does not say itself.
     /// Nil: not written so, or without one code.
@@ -18,6 +22,8 @@ struct SIABlock: Sendable, Hashable {
         var account = account
         var events: [Said] = []
         var text = ""
+        self.events = []
+        self.text = ""
         for part in content.split(separator: "|", omittingEmptySubsequences: true) {
             if part.first == "#" {
                 account = String(part.dropFirst())
@@ -26,7 +32,7 @@ struct SIABlock: Sendable, Hashable {
             } else {
                 let (fields, words) = Self.splitText(part)
                 if !words.isEmpty { text = words }
-                guard let read = Self.fields(fields, account: account, time: &time) else { return nil }
+                guard let read = readFields(fields, account: account) else { return nil }
                 events += read
             }
         }
@@ -42,13 +48,14 @@ struct SIABlock: Sendable, Hashable {
         return (part[..<mark], words.hasSuffix("NM") ? String(words.dropLast(2)) : String(words))
     }
 
-    private static func fields(_ text: Substring, account: String?, time: inout String?) -> [Said]? {
+    private mutating func readFields(_ text: Substring, account: String?) -> [Said]? {
         var rest = text
         // `NBA` and `NFA` begin with a mark; `N` alone before a modifier as well. No code begins with N or O and two more.
         if let first = rest.first, first == "N" || first == "O",
             rest.dropFirst().prefix(2).allSatisfy({ $0.isASCII && $0.isLetter }), rest.dropFirst().count >= 2,
             !rest.dropFirst(2).prefix(1).allSatisfy(\.isNumber)
         {
+            isOld = first == "O"
             rest = rest.dropFirst()
         }
         var events: [Said] = []
@@ -63,7 +70,9 @@ struct SIABlock: Sendable, Hashable {
                 case "ti": time = String(value)
                 case "ri": area = Int(value)
                 case "id": user = Int(value)
-                default: break  // pi, va, da, ph …: where, how much; of no use for what happened
+                case "pi": details.append("module \(value)")
+                case "va": details.append("value \(value)")
+                default: break
                 }
                 continue
             }
@@ -71,9 +80,25 @@ struct SIABlock: Sendable, Hashable {
                 value.allSatisfy({ $0.isASCII && $0.isHexDigit })
             else { return nil }
             let zone = Int(value) ?? Int(value, radix: 16) ?? 0
-            events.append(
-                Said(.sia(String(letters)), account: account, partition: area, zone: value.isEmpty ? user ?? 0 : zone))
+            if zone > 9999 { details.append("number \(value)") }
+            let isOfUser = zone == 0 && user ?? 0 > 0
+            let code = Self.code(String(letters), isOfUser: isOfUser)
+            if let user, user > 0, !isOfUser || !Self.namesUser(code) { details.append("user \(user)") }
+            let number = isOfUser && Self.namesUser(code) ? user ?? 0 : zone
+            events.append(Said(code, account: account, partition: area, zone: number))
         }
         return events
+    }
+
+    /// A hold-up of a user without a zone is a code entered under duress.
+    private static func code(_ letters: String, isOfUser: Bool) -> Said.Code {
+        if isOfUser, letters == "HA", let duress = EventKind.named("duress") { return .kind(duress) }
+        return isOfUser && letters == "HR" ? .contactID("121", .restore) : .sia(letters)
+    }
+
+    /// Whether the number behind the code, where a user is the only one there is, is that user's.
+    private static func namesUser(_ code: Said.Code) -> Bool {
+        guard case .sia(let letters) = code, let known = Vocabulary.sia(letters) else { return true }
+        return known.address == "user" || known.category == "open-close"
     }
 }

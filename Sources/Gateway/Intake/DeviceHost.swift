@@ -96,6 +96,13 @@ final class DeviceHost: Host {
         return .timeUp
     }
 
+    func keep(_ bytes: [UInt8]) throws {
+        showLife()
+        do { try intake.outbox.keep(bytes, of: device.name) } catch { throw ReportError(error.description) }
+    }
+
+    var kept: [UInt8] { intake.outbox.kept(of: device.name) }
+
     func answers() {
         showLife()
         let owes = state.withLock { state -> Bool in

@@ -161,7 +161,8 @@ enum Salvage {
         let first = last > 0 ? last + 1 : Int64.random(in: 1...9999)
         let rebuilt = directory.file + ".rebuilt"
         remove(rebuilt)
-        let kept = try fill(rebuilt, with: rows, readableAvailability(aside), boot: boot, first)
+        let notes = (try? Database(aside)).map { Store.kept(in: $0) } ?? [:]
+        let kept = try fill(rebuilt, with: rows, readableAvailability(aside), notes, boot: boot, first)
         guard rename(rebuilt, directory.file) == 0 else {
             throw DatabaseError(code: SQLITE_CANTOPEN, description: "\(rebuilt): \(systemWords())")
         }
@@ -176,7 +177,7 @@ enum Salvage {
     /// - Returns: how many went in.
     private static func fill(
         _ file: String, with rows: [StoredEvent], _ availability: [Availability.Key: Availability.Figures],
-        boot: Int64, _ first: Int64
+        _ notes: [String: [UInt8]], boot: Int64, _ first: Int64
     ) throws -> Int {
         let store = try Store(file: file, boot: boot, firstID: first)
         // In small transactions: one row that will not go in must not take the others with it.
@@ -189,6 +190,7 @@ enum Salvage {
             }
         }
         try? store.write(availability)
+        for (device, bytes) in notes where !bytes.isEmpty { try? store.keep(bytes, of: device) }
         // All of it in the one file, which is about to get its name.
         try store.database.checkpoint(mode: SQLITE_CHECKPOINT_TRUNCATE)
         store.database.close()

@@ -16,10 +16,17 @@ struct PanelHarness<Link: PanelLink> {
     private(set) var strange: [[UInt8]] = []
     /// Storing fails.
     var refuses = false
+    /// Only reports can be stored.
+    var keepsNothing = false
+    /// What outlives a crash.
+    var kept: [UInt8] = []
 
     init(_ link: Link) { self.link = link }
 
-    mutating func open() { perform(link.opened(at: now)) }
+    mutating func open() {
+        if !kept.isEmpty { perform(link.resume(kept, at: now)) }
+        perform(link.opened(at: now))
+    }
 
     /// Feeds bytes, each so many milliseconds after the one before.
     mutating func feed(_ bytes: some Sequence<UInt8>, every gap: Int64 = 0) {
@@ -63,7 +70,17 @@ struct PanelHarness<Link: PanelLink> {
                 signals += reported
                 log += reported.map { "reported \($0.summary)" }
                 if let accept { send(accept) }
+                kept = []
                 perform(link.stored(answered: accept != nil, at: now))
+            case .keep(let bytes, let accept, let otherwise, let refuse):
+                if keepsNothing || refuses {
+                    perform([.report(otherwise, accept: accept, refuse: refuse)])
+                    continue
+                }
+                kept = bytes
+                log.append("kept")
+                send(accept)
+            case .sendSecret(let bytes, _): send(bytes)
             case .log: break
             case .notUnderstood(let why): log.append("not understood \(why)")
             case .lose(let why): log.append("lost \(why)")

@@ -70,7 +70,7 @@ private func configured(_ text: String) {
 
 private func blocks(_ input: [UInt8]) {
     guard let block = try? ESPABlock(input) else { return }
-    for charset in ESPACharset.allCases {
+    for charset in PanelCharset.allCases {
         let call = ESPACall(block, charset)
         precondition(call.text.unicodeScalars.count <= input.count && !call.summary.isEmpty)
         precondition(!call.text.unicodeScalars.contains { $0.value < 0x20 }, "a control character is shown")

@@ -1,13 +1,13 @@
-/// How a panel writes letters beyond ASCII. The specification knows only ISO 646 and its national letters; 8-bit panels
+/// How a panel writes letters beyond ASCII. Seven-bit panels write national letters as ISO 646 has them; eight-bit panels
 /// send whatever their maker's computer used.
-enum ESPACharset: Sendable, CaseIterable {
+enum PanelCharset: Sendable, CaseIterable {
     case latin1
     case iso646se
     case cp850
     case cp437
     case utf8
 
-    static let names: [(String, ESPACharset)] = [
+    static let names: [(String, PanelCharset)] = [
         ("latin-1", .latin1), ("iso646-se", .iso646se), ("cp850", .cp850), ("cp437", .cp437), ("utf-8", .utf8),
     ]
 
@@ -27,6 +27,15 @@ enum ESPACharset: Sendable, CaseIterable {
             }
         }
         return trimmed(String(scalars))
+    }
+
+    /// The same the other way, for played panels; what the character set does not have becomes a question mark.
+    func bytes(_ text: String) -> [UInt8] {
+        if self == .utf8 { return Array(text.utf8) }
+        return text.unicodeScalars.map { scalar in
+            if scalar.isASCII, self.scalar(UInt8(scalar.value)) == scalar { return UInt8(scalar.value) }
+            return (UInt8(0)...255).first { self.scalar($0) == scalar } ?? UInt8(ascii: "?")
+        }
     }
 
     private func scalar(_ byte: UInt8) -> Unicode.Scalar {

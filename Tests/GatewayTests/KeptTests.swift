@@ -1,0 +1,57 @@
+import AlarmProtocol
+import Drivers
+import Foundation
+import Testing
+
+@testable import Gateway
+
+@Suite("A few bytes that a driver keeps (promise 1)") struct KeptTests {
+    let scratch = Scratch()
+    let clock = TestClock()
+
+    private func open(_ name: String = "/state", emergency: String? = nil) throws -> Outbox {
+        let clock = clock
+        return try Outbox(directory: scratch.path + name, emergency: emergency, clock: { clock.now })
+    }
+
+    private func crash(_ copy: String) throws {
+        try FileManager.default.copyItem(atPath: scratch.path + "/state", toPath: scratch.path + copy)
+    }
+
+    @Test("What a driver keeps outlives a crash and a damaged store")
+    func outlives() throws {
+        let outbox = try open()
+        try outbox.append([NewEvent(sample("a", text: "before"))])
+        #expect(outbox.kept(of: "galaxy.a") == [])
+        try outbox.keep([0, 0x7F, 0xFF], of: "galaxy.a")
+        try outbox.keep([1], of: "galaxy.b")
+        try crash("/copy")
+        let again = try open("/copy")
+        #expect(again.kept(of: "galaxy.a") == [0, 0x7F, 0xFF] && again.kept(of: "galaxy.b") == [1])
+        try outbox.keep([2], of: "galaxy.b")
+        try outbox.keep([], of: "galaxy.a")
+        try crash("/later")
+        let later = try open("/later")
+        #expect(later.kept(of: "galaxy.a") == [] && later.kept(of: "galaxy.b") == [2])
+        // A number that cannot be ours: the store is set aside and rebuilt.
+        later.keepHouse(closing: true)
+        later.directory.unlock()
+        try Database(later.directory.file).execute("UPDATE event SET id = -7 WHERE id = 1")
+        let rebuilt = try open("/later")
+        #expect(rebuilt.takeNotices().contains { if case .damaged = $0 { true } else { false } })
+        #expect(rebuilt.kept(of: "galaxy.b") == [2])
+    }
+
+    @Test("What cannot be kept on the disk is refused")
+    func refused() throws {
+        let outbox = try open(emergency: scratch.path)
+        #expect(throws: OutboxError.self) {
+            try outbox.keep([UInt8](repeating: 1, count: Outbox.keptLimit + 1), of: "galaxy.a")
+        }
+        try outbox.keep([1], of: "galaxy.a")
+        try Database(outbox.directory.file).execute(
+            "CREATE TRIGGER broken BEFORE INSERT ON kept BEGIN SELECT RAISE(ABORT, 'disk is read-only'); END")
+        #expect(throws: OutboxError.self) { try outbox.keep([2], of: "galaxy.a") }
+        #expect(outbox.kept(of: "galaxy.a") == [1])
+    }
+}
