@@ -55,6 +55,7 @@ let package = Package(
                 "GPIO/README.md", "GPIO/example.toml", "Modbus/README.md", "Modbus/example.toml",
                 "SerialPort/README.md", "ESPA/README.md", "ESPA/example.toml", "ReceiverLine/README.md",
                 "ReceiverLine/example.toml",
+                "Satel/README.md", "Satel/example.toml",
             ],
             swiftSettings: strict),
 

@@ -36,5 +36,7 @@ extension PanelDriver {
 
 /// Every kind of serial panel.
 public let panelDrivers: [any PanelDriver.Type] = [
-    ReceiverLineDriver.self
+    ReceiverLineDriver.self,
+    SatelMonitoringDriver.self,
+    SatelIntegraDriver.self,
 ]
