@@ -67,7 +67,7 @@ struct SatelStates: Sendable {
     /// What the log or a memory says has been; it may have passed again.
     private var evidence: Set<SatelCondition> = []
     /// What was told of the states alone: the log's word of it will be no news.
-    private var awaitedInLog: Set<SatelCondition> = []
+    private var awaitedInLog: [SatelCondition: Int] = [:]
     private var inLog: Set<SatelCondition> = []
     /// Told since its memory was read: the memory's word of it will be no news.
     private var toldSinceMemory: Set<SatelCondition> = []
@@ -118,9 +118,15 @@ struct SatelStates: Sendable {
     }
 
     private mutating func suspectByLog(_ condition: SatelCondition) {
-        guard awaitedInLog.remove(condition) == nil else { return }
+        if wasAwaited(condition) { return }
         inLog.insert(condition)
         suspect(condition)
+    }
+
+    private mutating func wasAwaited(_ condition: SatelCondition) -> Bool {
+        guard let count = awaitedInLog[condition] else { return false }
+        awaitedInLog[condition] = count > 1 ? count - 1 : nil
+        return true
     }
 
     private mutating func suspect(_ condition: SatelCondition) {
@@ -163,8 +169,9 @@ struct SatelStates: Sendable {
         case .arming(let armed, let contactID):
             let said = Said(
                 .contactID(contactID, armed ? .restore : .event), partition: event.partition, zone: event.source)
-            logged[event.partition] = (armed, now + Self.exitTime)
             let condition = SatelCondition(what: .armed, number: event.partition)
+            if wasAwaited(condition) { return }
+            logged[event.partition] = (armed, now + Self.exitTime)
             fromLog += signals(condition, armed, said, time)
             told[condition] = armed
             toRead.insert(SatelCommand.armed)
@@ -176,7 +183,7 @@ struct SatelStates: Sendable {
     }
 
     /// The log has been read to its newest event: what it has not said of the states by now it does not say later.
-    mutating func logIsRead() { awaitedInLog = [] }
+    mutating func logIsRead() { awaitedInLog = [:] }
 
     /// Only of which kind the zone is, of an event that is no news.
     mutating func learn(_ event: SatelEvent) {
@@ -258,9 +265,9 @@ struct SatelStates: Sendable {
     private mutating func tell(_ condition: SatelCondition, _ active: Bool) -> [Signal] {
         guard condition.what != .zoneViolated || points[condition] != nil else { return [] }
         told[condition] = active
-        if active {
-            toldSinceMemory.insert(condition)
-            if inLog.remove(condition) == nil { awaitedInLog.insert(condition) }
+        if active { toldSinceMemory.insert(condition) }
+        if active || condition.what == .armed, inLog.remove(condition) == nil {
+            awaitedInLog[condition] = min(100, (awaitedInLog[condition] ?? 0) + 1)
         }
         if active || saidOf[condition] == nil { saidOf[condition] = said(condition) }
         let said = saidOf[condition] ?? self.said(condition)
