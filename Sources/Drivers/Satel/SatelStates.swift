@@ -253,6 +253,8 @@ struct SatelStates: Sendable {
                 continue
             }
             guard let active = isActive(condition) else { continue }
+            // A reading from before what the log says proves no end.
+            guard active || toRead.isDisjoint(with: what.commands) else { continue }
             if told[condition] != active, told[condition] != nil || !hasBeen || active {
                 news += tell(condition, active)
             } else if hasBeen, !active {
