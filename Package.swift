@@ -58,6 +58,7 @@ let package = Package(
                 "ReceiverLine/example.toml",
                 "Galaxy/README.md", "Galaxy/example.toml",
                 "NotifierID3000/README.md", "NotifierID3000/example.toml",
+                "Satel/README.md", "Satel/example.toml",
             ],
             swiftSettings: strict),
 

@@ -50,4 +50,6 @@ public let panelDrivers: [any PanelDriver.Type] = [
     GalaxyDriver.self,
     ID3000Driver.self,
     ReceiverLineDriver.self,
+    SatelMonitoringDriver.self,
+    SatelIntegraDriver.self,
 ]
