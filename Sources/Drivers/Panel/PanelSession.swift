@@ -8,6 +8,8 @@ struct PanelSession<Link: PanelLink> {
         static var logPause: Int64 { 60_000 }
         /// Before a condition that could not be stored is reported again.
         static var retry: Int64 { 5000 }
+        /// Bytes that are kept while nothing can be stored, of a panel that says nothing twice: a minute at 9600 bit/s.
+        static var unread: Int { 65536 }
     }
 
     /// The name of the line as a part of the device.
@@ -86,7 +88,7 @@ struct PanelSession<Link: PanelLink> {
         _ signals: [Signal], _ accept: [UInt8]?, _ refuse: [UInt8]?, _ port: borrowing SerialPort
     ) throws {
         guard let accept else {
-            isStopped = !host.deliver(signals)
+            isStopped = !deliver(signals, port)
             if !isStopped { try perform(link.stored(answered: false, at: host.now.uptime), port) }
             return
         }
@@ -109,6 +111,18 @@ struct PanelSession<Link: PanelLink> {
             try send(accept, "accepted", port)
         }
         try perform(link.stored(answered: !isLate, at: host.now.uptime), port)
+    }
+
+    /// Until it is stored. What comes meanwhile is read and kept: the system's own buffer holds four seconds of it.
+    private mutating func deliver(_ signals: [Signal], _ port: borrowing SerialPort) -> Bool {
+        host.deliver(signals) {
+            // A port that is lost is told by the next reading, when this is stored.
+            while unread.count < Limit.unread, let more = try? port.read(), !more.isEmpty {
+                supervision.received(more)
+                unread += more
+            }
+            return nil
+        }
     }
 
     private mutating func reportCondition() {
