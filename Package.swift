@@ -55,6 +55,8 @@ let package = Package(
                 "GPIO/README.md", "GPIO/example.toml", "Modbus/README.md", "Modbus/example.toml",
                 "SerialPort/README.md", "ESPA/README.md", "ESPA/example.toml", "ReceiverLine/README.md",
                 "ReceiverLine/example.toml",
+                "Printer/README.md", "Printer/example.toml", "DSC/README.md", "DSC/example.toml",
+                "Paradox/README.md", "Paradox/example.toml",
             ],
             swiftSettings: strict),
 

@@ -18,19 +18,25 @@ struct CodedPoint: Sendable, Hashable {
         for code in codes where Vocabulary.codes(sia: code) == nil && Vocabulary.codes(contactID: code, .event) == nil {
             settings.refuse("codes", "expected SIA codes as \"BA\" or Contact ID events as \"130\", found \"\(code)\"")
         }
-        if settings.has("zones") {
-            for text in settings.strings("zones") {
-                let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
-                if let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2, first <= last,
-                    (0...9999).contains(first), (0...9999).contains(last)
-                {
-                    zones.append(first...last)
-                } else {
-                    settings.refuse("zones", "expected zones as \"5\" or \"10-20\", found \"\(text)\"")
-                }
+        zones = Self.zones(settings)
+        if settings.has("accounts") { accounts = settings.strings("accounts").map { $0.uppercased() } }
+    }
+
+    /// `zones = ["5", "10-20"]`; empty where it is missing.
+    static func zones(_ settings: Settings) -> [ClosedRange<Int>] {
+        guard settings.has("zones") else { return [] }
+        var zones: [ClosedRange<Int>] = []
+        for text in settings.strings("zones") {
+            let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+            if let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2, first <= last,
+                (0...9999).contains(first), (0...9999).contains(last)
+            {
+                zones.append(first...last)
+            } else {
+                settings.refuse("zones", "expected zones as \"5\" or \"10-20\", found \"\(text)\"")
             }
         }
-        if settings.has("accounts") { accounts = settings.strings("accounts").map { $0.uppercased() } }
+        return zones
     }
 
     /// The first that takes it, or nil.

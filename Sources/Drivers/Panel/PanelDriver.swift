@@ -36,5 +36,6 @@ extension PanelDriver {
 
 /// Every kind of serial panel.
 public let panelDrivers: [any PanelDriver.Type] = [
-    ReceiverLineDriver.self
+    ReceiverLineDriver.self,
+    PrinterDriver.self, DSCDriver.self, ParadoxDriver.self,
 ]
