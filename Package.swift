@@ -59,6 +59,8 @@ let package = Package(
                 "Galaxy/README.md", "Galaxy/example.toml",
                 "NotifierID3000/README.md", "NotifierID3000/example.toml",
                 "Satel/README.md", "Satel/example.toml",
+                "Printer/README.md", "Printer/example.toml", "DSC/README.md", "DSC/example.toml",
+                "Paradox/README.md", "Paradox/example.toml",
             ],
             swiftSettings: strict),
 

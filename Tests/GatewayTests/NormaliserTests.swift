@@ -36,6 +36,15 @@ struct NormaliserTests {
         try normaliser().events(signals, heard: heard, now: now, known: { known[$0] })
     }
 
+    @Test("Of two readings in one report the second is news, even of a point that nobody has heard of")
+    func twoReadingsAtOnce() throws {
+        let pair = [Signal(point: "door", .active(false)), Signal(point: "door", .active(true))]
+        let alarm = try events(pair, heard: [], known: ["gpio.c.door": false])
+        #expect(alarm.map(\.event.text) == ["Dörr"])
+        let again = try events(pair, heard: [], known: ["gpio.c.door": true])
+        #expect(again.map(\.event.text) == ["Dörr (changed while not watched)", "Dörr"])
+    }
+
     @Test("A contact's alarm and restore, with the point's own words and numbers")
     func contact() throws {
         let new = try #require(try events([Signal(point: "door", .active(true))]).first)

@@ -52,4 +52,5 @@ public let panelDrivers: [any PanelDriver.Type] = [
     ReceiverLineDriver.self,
     SatelMonitoringDriver.self,
     SatelIntegraDriver.self,
+    PrinterDriver.self, DSCDriver.self, ParadoxDriver.self,
 ]

@@ -10,6 +10,8 @@ struct PanelSession<Link: PanelLink> {
         static var retry: Int64 { 5000 }
         /// Between two looks at where the port's name leads.
         static var portCheck: Int64 { 10_000 }
+        /// Bytes that are kept while nothing can be stored, of a panel that says nothing twice: a minute at 9600 bit/s.
+        static var unread: Int { 65536 }
     }
 
     /// The name of the line as a part of the device.
@@ -26,7 +28,7 @@ struct PanelSession<Link: PanelLink> {
     /// Each level by itself, so that what matters little does not silence what matters.
     private var quietUntil: [LogLevel: Int64] = [:]
     /// What came while a report was stored and has not been judged yet.
-    private var unread: [UInt8] = []
+    private var unread: ArraySlice<UInt8> = []
     /// Storing took so long that the panel went on: what it said meanwhile is answered only where nothing stands behind it.
     private var isOverdue = false
     private var isStopped = false
@@ -144,7 +146,7 @@ struct PanelSession<Link: PanelLink> {
     ) throws {
         supervision.understood()
         guard let accept else {
-            isStopped = !host.deliver(signals)
+            isStopped = !deliver(signals, port)
             if isStopped { return }
             forgetKept()
             return try perform(link.stored(answered: false, at: host.now.uptime), port)
@@ -202,6 +204,17 @@ struct PanelSession<Link: PanelLink> {
         }
         if let bytes { try send(bytes, says, port) }
         return true
+    }
+
+    /// Until it is stored. What comes meanwhile is read and kept: the system's own buffer holds four seconds of it.
+    private mutating func deliver(_ signals: [Signal], _ port: borrowing SerialPort) -> Bool {
+        host.deliver(signals) {
+            // A port that is lost is told by the next reading, when this is stored.
+            while unread.count < Limit.unread, let more = try? port.read(), !more.isEmpty {
+                note(more)
+            }
+            return nil
+        }
     }
 
     private mutating func reportCondition() {

@@ -36,12 +36,15 @@ struct Normaliser: Sendable {
     func events(_ signals: [Signal], heard: Set<String>, now: Moment, known: (String) -> Bool?) -> [NewEvent] {
         var changed: [String: Bool] = [:]
         var events: [NewEvent] = []
+        // Of two readings of a point in one report only the first can tell what happened while nobody listened.
+        var read: Set<String> = []
         for signal in signals {
             let name = "\(device).\(signal.point)"
             let fault = name + ".fault"
             let known = Known(
                 state: changed[name] ?? known(name), fault: changed[fault] ?? known(fault),
-                isFirstReading: !heard.contains(name), now: now)
+                isFirstReading: !heard.contains(name) && !read.contains(name), now: now)
+            read.insert(name)
             guard let new = event(signal, name, known) else { continue }
             if let active = new.active { changed[new.event.point] = active }
             events.append(new)
