@@ -62,7 +62,8 @@ struct ModbusPoller {
     /// What an output is to be has changed since the outputs were last hurried.
     private var outputsChanged = false
     private var signals: [Signal] = []
-    private var lastWait: Duration = .zero
+    /// How long the reply of the unit whose turn it is is waited for.
+    private var allowed: Duration = .zero
     /// The longest reply of this poll.
     private var replyTime: Duration = .zero
     /// The end of what was last on the line.
@@ -132,7 +133,7 @@ struct ModbusPoller {
     private mutating func poll(_ unit: Int) throws -> String? {
         let start = ContinuousClock.now
         (evidence, replyTime) = ([:], .zero)
-        link.allow(schedule.patience(unit, at: start))
+        allow(unit)
         var pending = readings[unit] ?? []
         var done: [Reading] = []
         defer { readings[unit] = done + pending }
@@ -191,7 +192,7 @@ struct ModbusPoller {
         case .exception: return nil
         case .silence:
             silent = (unit, .now)
-            let why = "no reply within \(waited.described)"
+            let why = "no reply within \(Duration.milliseconds(allowed.milliseconds).described)"
             return fail(unit, why, schedule.failed(unit, at: .now))
         case .garbled(let what):
             try settle()
@@ -316,7 +317,7 @@ struct ModbusPoller {
     /// While a report cannot be stored, and nothing is read.
     private mutating func writeAllOutputs() throws {
         for unit in writing.units.sorted() where schedule.isAlive(unit) {
-            link.allow(schedule.patience(unit, at: .now))
+            allow(unit)
             _ = try writeOutputs(of: unit)
         }
     }
@@ -403,9 +404,8 @@ struct ModbusPoller {
         let start = ContinuousClock.now
         defer { lastTraffic = .now }
         let reply = try request(link)
-        waited = .now - start
         switch reply {
-        case .values, .exception: replyTime = max(replyTime, lastWait)
+        case .values, .exception: replyTime = max(replyTime, .now - start)
         case .silence, .garbled: break
         }
         return reply
@@ -416,10 +416,9 @@ struct ModbusPoller {
         return max(driver.bus.gap, serial.line.frameSilence)
     }
 
-    /// How long the last request took; of a silent unit, in whole milliseconds.
-    private var waited: Duration {
-        get { Duration.milliseconds(lastWait.milliseconds) }
-        set { lastWait = newValue }
+    private mutating func allow(_ unit: Int) {
+        allowed = schedule.patience(unit, at: .now)
+        link.allow(allowed)
     }
 
     /// Lets the rest of a broken frame come, and throws it away.
