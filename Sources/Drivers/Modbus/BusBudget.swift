@@ -11,7 +11,7 @@ struct BusBudget: Sendable, Hashable {
         var points: Int
         var outputs: Int
         var requests: Int
-        /// All its requests of one poll, with the silences before them.
+        /// All its requests of one poll, with the silences before them, as worked out.
         var time: Duration
         var timeout: Duration
     }
@@ -28,7 +28,8 @@ struct BusBudget: Sendable, Hashable {
     /// How much of its time the line is in use, in percent; above 100 it cannot keep up.
     var load: Int { interval > .zero ? Int((round / interval * 100).rounded(.up)) : 0 }
 
-    init(_ driver: ModbusDriver) {
+    /// - Parameter measured: how long a poll of a unit took, for those that have answered.
+    init(_ driver: ModbusDriver, measured: [Int: Duration] = [:]) {
         interval = driver.interval
         let blocks = driver.readBlocks
         let writes = WriteBlock.blocks(driver.outputs)
@@ -49,7 +50,7 @@ struct BusBudget: Sendable, Hashable {
                 outputs: driver.outputs.count { $0.unit == number }, requests: times.count,
                 time: times.reduce(.zero, +), timeout: driver.timeout(number))
         }
-        round = units.map(\.time).reduce(.zero, +)
+        round = units.map { measured[$0.number] ?? $0.time }.reduce(.zero, +)
         longestWait = max(interval, round)
         // A silent unit that has answered before is waited for no longer than is left of two intervals, but as long as any
         // reply needs (`BusSchedule`).
@@ -59,7 +60,9 @@ struct BusBudget: Sendable, Hashable {
         let silent = units.map { unit in
             min(unit.timeout, max(shortest, interval * 19 / 10 - round))
         }.max() ?? .zero
-        longestWaitWithOneSilent = units.count > 1 ? max(longestWait, round + silent, interval + min(silent, interval * 9 / 10)) : longestWait
+        let first = min(silent, max(shortest, interval * 9 / 10))
+        longestWaitWithOneSilent =
+            units.count > 1 ? max(longestWait, round + silent, interval + first) : longestWait
     }
 
     /// Characters of a request and its reply on a serial line (Modbus over Serial Line V1.02, 2.5.1: unit, data, two of

@@ -10,6 +10,8 @@ public struct ModbusDriver: Driver {
     let interval: Duration
     let points: [ModbusPoint]
     let outputs: [ModbusOutput]
+    /// The points that are supervised loops, by their place among the points.
+    let loops: [Int: SupervisedLoop]
     /// What is said of each unit.
     let units: ModbusUnits
     /// What is kept of each point while the bus is opened anew, and how the units do.
@@ -29,6 +31,18 @@ public struct ModbusDriver: Driver {
         self.units = profiles
         points = settings.points.map { ModbusPoint($0, units: units, profiles: profiles) }
         outputs = settings.outputs.map { ModbusOutput($0, units: units, profiles: profiles) }
+        loops = Dictionary(
+            uniqueKeysWithValues: settings.points.enumerated().compactMap { index, point in
+                SupervisedLoop(point).map { (index, $0) }
+            })
+        SupervisedLoop.refuseNames(settings.points)
+        if interval > Self.slowestLoop {
+            for (index, point) in settings.points.enumerated() where loops[index] != nil {
+                point.refuse(
+                    "end-of-line",
+                    "a supervised loop is read at least twice a second: set interval to \(Self.slowestLoop.described) or less")
+            }
+        }
         if points.isEmpty, outputs.isEmpty {
             settings.refuse("point", "expected at least one point, [\(settings.path).point.NAME], or one output")
         }
@@ -77,6 +91,11 @@ public struct ModbusDriver: Driver {
             }
         }
     }
+
+    /// How seldom a supervised loop may be read.
+    static let slowestLoop: Duration = .milliseconds(500)
+
+    public var notices: [String] { BusBudget(self).warning.map { ["the bus \($0)"] } ?? [] }
 
     /// The units that are asked for anything.
     var askedUnits: Set<Int> { Set(points.map(\.unit) + outputs.map(\.unit)) }

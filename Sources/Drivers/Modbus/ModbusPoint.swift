@@ -42,11 +42,13 @@ struct ModbusPoint: Sendable, Hashable {
     /// Where the module remembers, or counts, what happens between two readings: at most one of the two.
     var latch: ModbusLatch?
     var counter: ModbusCounter?
+    /// It is a supervised loop, judged by its number (`SupervisedLoop`).
+    var isLoop = false
 
     /// Whether the point is active.
     /// - Parameter wasActive: what it was before, for hysteresis.
     func isActive(_ value: UInt16, wasActive: Bool?) -> Bool {
-        let number = signed ? Int(Int16(bitPattern: value)) : Int(value)
+        let number = number(value)
         // The rule held before, in the rule's own sense.
         let held = wasActive.map { $0 != inverted } ?? false
         let holds =
@@ -67,12 +69,14 @@ extension ModbusPoint {
         text = settings.has("text") ? settings.string("text", limit: 128) : ""
         unit = settings.integer("unit", in: units)
         inverted = Self.inverted(settings)
+        isLoop = settings.has("end-of-line")
         let profile = profiles[unit].profile
         if let terminal = Self.terminal(settings, of: profile, unit) {
             (table, register, absentMask) = (terminal.table, terminal.register, terminal.absentMask)
             signed = terminal.rule == nil && settings.boolean("signed", default: false)
             rule = .bit(0)
-            rule = terminal.rule ?? Self.registerRule(settings, signed: signed)
+            if terminal.rule == nil, !isLoop { rule = Self.registerRule(settings, signed: signed) }
+            rule = terminal.rule ?? rule
             refuseRules(settings, terminal)
             takePulses(settings, of: terminal)
         } else {
@@ -85,10 +89,24 @@ extension ModbusPoint {
             register = settings.integer("register", in: 0...65_535)
             signed = settings.boolean("signed", default: false)
             rule = .bit(0)
-            rule = table.isBits ? Self.bitRule(settings) : Self.registerRule(settings, signed: signed)
+            if !isLoop { rule = table.isBits ? Self.bitRule(settings) : Self.registerRule(settings, signed: signed) }
             readPulses(settings, profile)
         }
+        if isLoop { refuseLoop(settings, isNumber: !table.isBits) }
     }
+
+    /// A loop's number says all: it has no other rule, and no polarity.
+    private func refuseLoop(_ settings: Settings, isNumber: Bool) {
+        if !isNumber {
+            settings.refuse("end-of-line", "a supervised loop is measured: expected an analogue input's register, found \(table)")
+        }
+        for key in Self.rules + ["hysteresis", "contact", "invert"] + Self.pulseSettings where settings.has(key) {
+            settings.refuse(key, "end-of-line says it already: remove \(key)")
+        }
+    }
+
+    /// The register as a number.
+    func number(_ value: UInt16) -> Int { signed ? Int(Int16(bitPattern: value)) : Int(value) }
 
     /// The profile's terminal, where the point names one. A board's terminal has had its place written into the point
     /// before we see it.

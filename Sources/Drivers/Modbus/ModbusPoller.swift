@@ -50,6 +50,7 @@ struct ModbusPoller {
     private var schedule: BusSchedule
     private var states: [PointState]
     private var watches: [PulseWatch]
+    private var loops: [Int: SupervisedLoop]
     private var evidence: [Int: Evidence] = [:]
     private var lastTaken: [ContinuousClock.Instant?]
     private var heartbeats: [Int: Heartbeat] = [:]
@@ -81,6 +82,7 @@ struct ModbusPoller {
             units: driver.askedUnits.sorted(), interval: driver.interval, timeout: driver.timeout,
             shortest: driver.shortestPatience, at: .now)
         states = Array(repeating: PointState(), count: driver.points.count)
+        loops = driver.loops
         lastTaken = Array(repeating: nil, count: driver.points.count)
         watches = driver.memory.with { memory in
             memory.openings += 1
@@ -365,6 +367,8 @@ struct ModbusPoller {
     /// The reading would be told.
     private func isNews(_ member: ReadBlock.Member, _ values: ArraySlice<UInt16>) -> Bool {
         switch member.use {
+        // A loop is judged by several readings.
+        case .state where loops[member.point] != nil: false
         case .state: isActive(member, values.first ?? 0) != states[member.point].told
         case .latch: values.first != 0 && !watches[member.point].latchIsKnown
         case .counter: count(member, values) != watches[member.point].lastCount
@@ -377,6 +381,7 @@ struct ModbusPoller {
         _ member: ReadBlock.Member, _ first: ArraySlice<UInt16>, _ second: ArraySlice<UInt16>
     ) -> Bool {
         switch member.use {
+        case .state where loops[member.point] != nil: return true
         case .state: return isActive(member, first.first ?? 0) == isActive(member, second.first ?? 0)
         case .latch: return (first.first != 0) == (second.first != 0)
         case .counter:
@@ -473,10 +478,16 @@ struct ModbusPoller {
             return fault(
                 index, .reading, "unit \(point.unit) has nothing programmed at \(point.table) \(point.register)")
         }
-        let isActive = isActive(member, value)
         let before = states[index].told
         if before == nil, states[index].faults.isEmpty { signals.append(Signal(point: point.name, .healthy)) }
         heal(index, .reading)
+        if var loop = loops[index] {
+            signals += loop.take(max(0, point.number(value)), at: .now, moment: host.now)
+            loops[index] = loop
+            states[index].told = loop.state == .alarm
+            return
+        }
+        let isActive = isActive(member, value)
         let wasActive = before ?? watches[index].lastActive
         let pulses = pulses(of: index, isActive: isActive, wasActive: before)
         if pulses > 0 || before != isActive {
@@ -578,7 +589,10 @@ struct ModbusPoller {
             signals.append(Signal(point: "unit-\(unit)", .fault("Modbus unit \(unit): \(why)")))
             // Told anew when it answers again: nobody knows what happened meanwhile.
             for reading in readings[unit] ?? [] {
-                for member in reading.block.members where member.use != .heartbeat { states[member.point].told = nil }
+                for member in reading.block.members where member.use != .heartbeat {
+                    states[member.point].told = nil
+                    loops[member.point]?.pause()
+                }
             }
             heartbeats[unit]?.value = nil
         }

@@ -236,3 +236,65 @@ private typealias Entries = [(String, SettingNode.Value)]
         _ = await host.stop()
     }
 }
+
+/// Supervised loops on a module's analogue inputs.
+@Suite(.serialized) struct ModbusLoopTests {
+    private func settings(_ port: Int, _ more: Entries = []) -> (Settings, Problems) {
+        table(
+            "device.modbus.test",
+            [
+                ("address", .string("127.0.0.1:\(port)")), ("interval", .string("50ms")),
+                ("unit", tableValue([("1", tableValue([("profile", .string("icp-das-m-7017"))]))])),
+                points([
+                    (
+                        "gate",
+                        [
+                            ("unit", .integer(1)), ("terminal", .string("AI2")),
+                            (
+                                "end-of-line",
+                                tableValue([
+                                    ("full-scale", .integer(10_000)), ("pull-up", .integer(1000)), ("normal", .integer(1000)),
+                                    ("alarm", .integer(2000)),
+                                ])
+                            ),
+                        ] + more
+                    )
+                ]),
+            ])
+    }
+
+    @Test func alarmCutAndShortAreToldApart() async throws {
+        let port = try freePort()
+        let peer = try ModbusPeer("--tcp", "\(port)", "--set", "1:input-register:2=5000")
+        defer { withExtendedLifetime(peer) {} }
+        let (settings, problems) = settings(port)
+        let driver = try ModbusDriver(settings)
+        settings.refuseUnread()
+        // What every point has in common is read elsewhere.
+        try #require(problems.all.isEmpty, "\(problems.all)")
+        let host = FieldHost()
+        host.start(driver)
+        #expect(await host.until { $0.last("gate") == .active(false) })
+        try peer.say("set 1 input-register 2 6667")
+        #expect(await host.until { $0.last("gate") == .active(true) })
+        try peer.say("set 1 input-register 2 9990")
+        #expect(await host.until { $0.last("gate-tamper") == .active(true) })
+        #expect(host.readings(of: "gate").last == .active(true), "a cut hides the contact")
+        try peer.say("set 1 input-register 2 5000")
+        #expect(await host.until { $0.last("gate-tamper") == .active(false) && $0.last("gate") == .active(false) })
+        try peer.say("set 1 input-register 2 3")
+        #expect(await host.until { $0.last("gate-tamper") == .active(true) })
+        #expect(host.readings(of: "gate").count { $0 == .active(true) } == 1)
+        _ = await host.stop()
+    }
+
+    @Test func aLoopHasNoOtherRule() throws {
+        for more: Entries in [
+            [("bit", .integer(1))], [("contact", .string("normally-closed"))], [("counter", .string("coil 1"))],
+        ] {
+            let (settings, problems) = settings(502, more)
+            _ = try ModbusDriver(settings)
+            #expect(!problems.all.isEmpty, "\(more)")
+        }
+    }
+}
