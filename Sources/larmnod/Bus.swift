@@ -41,7 +41,8 @@ struct Bus: ParsableCommand {
             guard error.nobodyIsThere else { throw error }
             guard case .success(let site) = SiteReader.read(file: site.file, drivers: drivers) else {
                 throw ControlRefusal(
-                    "no larmnod runs here, and \(site.file) is not right: see larmnod check, or name another with --config")
+                    "no larmnod runs here, and \(site.file) is not right: see larmnod check, or name another with --config"
+                )
             }
             return try BusReports.of(site.devices, named: device, measured: false)
         }
@@ -90,7 +91,8 @@ struct Bus: ParsableCommand {
         guard measured else { return first + [ms(unit.expected), "\(unit.timeout) ms", unit.profile ?? "-"] }
         return first + [
             unit.mean.map(ms) ?? "-", unit.longest.map(ms) ?? "-", unit.longestGap.map(ms) ?? "-",
-            "\(unit.failures ?? 0)", String((unit.why.map { "\(unit.state ?? ""): \($0)" } ?? unit.state ?? "-").prefix(30)),
+            "\(unit.failures ?? 0)",
+            String((unit.why.map { "\(unit.state ?? ""): \($0)" } ?? unit.state ?? "-").prefix(30)),
         ]
     }
 

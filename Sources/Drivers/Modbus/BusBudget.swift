@@ -57,9 +57,10 @@ struct BusBudget: Sendable, Hashable {
         let round = round
         let interval = interval
         let shortest = driver.shortestPatience
-        let silent = units.map { unit in
-            min(unit.timeout, max(shortest, interval * 19 / 10 - round))
-        }.max() ?? .zero
+        let silent =
+            units.map { unit in
+                min(unit.timeout, max(shortest, interval * 19 / 10 - round))
+            }.max() ?? .zero
         let first = min(silent, max(shortest, interval * 9 / 10))
         longestWaitWithOneSilent =
             units.count > 1 ? max(longestWait, round + silent, interval + first) : longestWait
@@ -87,8 +88,9 @@ struct BusBudget: Sendable, Hashable {
     /// What must be said of it, in words; nil when it holds.
     var warning: String? {
         if load > 100 {
-            return "asks for more than the bus can do: one round of all units takes \(round.described), and interval is "
-                + "\(interval.described); set interval to \(Duration.milliseconds((round.milliseconds / 50 + 1) * 50 * 5 / 4).described)"
+            return
+                "asks for more than the bus can do: one round of all units takes \(round.described), and interval is "
+                + "\(interval.described); set interval to \(Duration.milliseconds((round.milliseconds / 40 + 1) * 50).described)"
                 + ", a faster line, or fewer units on this bus"
         }
         if load > 80 {
@@ -96,7 +98,8 @@ struct BusBudget: Sendable, Hashable {
                 + "\(interval.described), and there is little left for repeats"
         }
         if longestWaitWithOneSilent >= interval * 2 {
-            return "a unit that falls silent makes the others wait \(longestWaitWithOneSilent.described), two intervals or "
+            return
+                "a unit that falls silent makes the others wait \(longestWaitWithOneSilent.described), two intervals or "
                 + "more: set a longer interval"
         }
         return nil

@@ -56,7 +56,8 @@ extension ModbusDriver {
             units: budget.units.map { unit in
                 var line = BusReport.Unit(
                     unit: unit.number, profile: unit.profile, points: unit.points, outputs: unit.outputs,
-                    requests: unit.requests, expected: unit.time.inMilliseconds, timeout: Int(unit.timeout.milliseconds))
+                    requests: unit.requests, expected: unit.time.inMilliseconds, timeout: Int(unit.timeout.milliseconds)
+                )
                 if measured { line.add(figures[unit.number] ?? UnitFigures()) }
                 return line
             },

@@ -83,7 +83,9 @@ struct BusSchedule: Sendable {
             return .poll(unit: units[living].number)
         }
         // A failing unit whose turn has come waits for the living, whose turn is never far.
-        let candidates = [living, living == nil || !isPassedOver ? failing : nil].compactMap { $0 }.map { units[$0].due }
+        let candidates = [living, living == nil || !isPassedOver ? failing : nil].compactMap { $0 }.map {
+            units[$0].due
+        }
         return .wait(until: candidates.min() ?? now + interval)
     }
 

@@ -40,7 +40,8 @@ public struct ModbusDriver: Driver {
             for (index, point) in settings.points.enumerated() where loops[index] != nil {
                 point.refuse(
                     "end-of-line",
-                    "a supervised loop is read at least twice a second: set interval to \(Self.slowestLoop.described) or less")
+                    "a supervised loop is read at least twice a second: set interval to \(Self.slowestLoop.described) or less"
+                )
             }
         }
         if points.isEmpty, outputs.isEmpty {

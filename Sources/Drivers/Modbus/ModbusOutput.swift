@@ -48,7 +48,8 @@ struct ModbusOutput: Sendable, Hashable {
         guard let terminal = profile.terminal(name, output: true) else {
             if settings.has("register") { return nil }
             settings.refuse(
-                "terminal", "unit \(unit), \(profile.title), has no output \"\(name)\"; \(profile.listed(output: true))")
+                "terminal", "unit \(unit), \(profile.title), has no output \"\(name)\"; \(profile.listed(output: true))"
+            )
             return Terminal(table: .coil, register: 0, rule: .bit(0))
         }
         for key in ["register", "table", "bit"] where settings.has(key) {

@@ -98,7 +98,8 @@ extension ModbusPoint {
     /// A loop's number says all: it has no other rule, and no polarity.
     private func refuseLoop(_ settings: Settings, isNumber: Bool) {
         if !isNumber {
-            settings.refuse("end-of-line", "a supervised loop is measured: expected an analogue input's register, found \(table)")
+            settings.refuse(
+                "end-of-line", "a supervised loop is measured: expected an analogue input's register, found \(table)")
         }
         for key in Self.rules + ["hysteresis", "contact", "invert"] + Self.pulseSettings where settings.has(key) {
             settings.refuse(key, "end-of-line says it already: remove \(key)")
@@ -162,7 +163,8 @@ extension ModbusPoint {
         let latchPlace = ModbusUnit.place(settings, "latch")
         let clear = Self.clear(settings)
         if settings.has("latch") != settings.has("clear") {
-            settings.refuse("latch", "a latch needs clear, the coil that clears it, as \"coil 263\"; and clear needs latch")
+            settings.refuse(
+                "latch", "a latch needs clear, the coil that clears it, as \"coil 263\"; and clear needs latch")
         }
         if let latchPlace, !latchPlace.table.isBits {
             settings.refuse("latch", "expected a coil or discrete input, found \(latchPlace)")
@@ -179,7 +181,8 @@ extension ModbusPoint {
         let bits = settings.integer("counter-bits", in: 16...32, default: 16)
         if bits != 16, bits != 32 { settings.refuse("counter-bits", "expected 16 or 32, found \(bits)") }
         let words = bits == 32 ? 2 : 1
-        let lowFirst = settings.choice("counter-words", of: [("high-first", false), ("low-first", true)], default: false)
+        let lowFirst = settings.choice(
+            "counter-words", of: [("high-first", false), ("low-first", true)], default: false)
         let falls = settings.choice("counter-edge", of: [("rising", false), ("falling", true)], default: false)
         counter = counterPlace.map {
             ModbusCounter(place: $0, words: words, lowFirst: lowFirst, countsFalls: falls)

@@ -240,19 +240,46 @@ struct ModbusPoller {
             guard let after = try latches(sharing, of: unit) else { return }
             let works = clearWorks.contains([unit, clear.register])
             if !works, after.allSatisfy({ !$0.value }) { clearWorks.insert([unit, clear.register]) }
-            for (index, isSet) in after {
+            var doubtful: [Int] = []
+            for (index, isSet) in after.sorted(by: { $0.key < $1.key }) {
                 if !isSet {
+                    isCleared(index)
+                } else if set.contains(index), works, states[index].uncleared < Self.patience - 1 {
+                    // It has been set anew, and is told with the next poll.
                     watches[index].latchIsKnown = false
-                    states[index].uncleared = 0
-                    heal(index, .catching)
-                } else if set.contains(index) {
-                    // Where clearing is known to work, it has been set anew, and is told with the next poll.
-                    if works, states[index].uncleared < Self.patience - 1 { watches[index].latchIsKnown = false }
                     uncleared([index], "its latch stays set after coil \(clear.register) was written")
+                } else if set.contains(index) {
+                    doubtful.append(index)
                 }
             }
+            if !doubtful.isEmpty { try clearAgain(doubtful, block, clear) }
         }
         try deliver()
+    }
+
+    /// Nobody knows yet whether this coil clears these latches: where it does so now, they had been set anew.
+    private mutating func clearAgain(_ points: [Int], _ block: WriteBlock, _ clear: ModbusClear) throws {
+        let reply = try inTurn { try $0.write(block, [clear.value]) }
+        if try unitFailure(block.unit, reply) != nil { return }
+        guard let after = try latches(points, of: block.unit) else { return }
+        for index in points {
+            guard after[index] == false else {
+                uncleared([index], "its latch stays set after coil \(clear.register) was written")
+                continue
+            }
+            clearWorks.insert([block.unit, clear.register])
+            isCleared(index)
+            let point = driver.points[index]
+            signals += PulseWatch.signals(
+                point.name, from: false, to: false, pulses: 1,
+                words: { point.text.isEmpty ? $0 : "\(point.text) \($0)" }, away: false)
+        }
+    }
+
+    private mutating func isCleared(_ index: Int) {
+        watches[index].latchIsKnown = false
+        states[index].uncleared = 0
+        heal(index, .catching)
     }
 
     private mutating func uncleared(_ points: [Int], _ why: String) {

@@ -144,7 +144,9 @@ struct TerminalRow: Sendable, Hashable {
         if let latch {
             let clear = ModbusClear(register: latch.clear + index * latch.clearStep, value: latch.clearValue)
             func at(_ first: Int?) -> ModbusLatch? {
-                first.map { ModbusLatch(place: ModbusPlace(table: .coil, register: $0 + index * latch.step), clear: clear) }
+                first.map {
+                    ModbusLatch(place: ModbusPlace(table: .coil, register: $0 + index * latch.step), clear: clear)
+                }
             }
             (terminal.latchHigh, terminal.latchLow) = (at(latch.high), at(latch.low))
         }

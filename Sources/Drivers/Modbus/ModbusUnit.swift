@@ -34,7 +34,8 @@ struct ModbusUnit: Sendable, Hashable {
         if settings.has("heartbeat-within"), heartbeat == nil {
             settings.refuse("heartbeat-within", "it goes with heartbeat")
         }
-        heartbeatWithin = settings.duration("heartbeat-within", in: .seconds(1) ... .seconds(3600), default: .seconds(30))
+        heartbeatWithin = settings.duration(
+            "heartbeat-within", in: .seconds(1) ... .seconds(3600), default: .seconds(30))
     }
 
     private static func profile(_ settings: Settings) -> ModbusProfile? {
@@ -43,7 +44,8 @@ struct ModbusUnit: Sendable, Hashable {
         let names = ModbusProfile.all.map(\.name)
         let hint = nearest(to: name, among: names)
         settings.refuse(
-            "profile", "there is no profile \"\(name)\"\(hint.isEmpty ? "; there is \(names.joined(separator: ", "))" : hint)")
+            "profile",
+            "there is no profile \"\(name)\"\(hint.isEmpty ? "; there is \(names.joined(separator: ", "))" : hint)")
         return nil
     }
 

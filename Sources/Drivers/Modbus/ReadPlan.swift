@@ -102,7 +102,9 @@ enum ReadPlan {
             items.append(
                 Item(unit: point.unit, table: point.table, member: .init(point: index, register: point.register)))
             if let latch = point.latch { items.append(item(latch.place, of: point, index, .latch, 1)) }
-            if let counter = point.counter { items.append(item(counter.place, of: point, index, .counter, counter.words)) }
+            if let counter = point.counter {
+                items.append(item(counter.place, of: point, index, .counter, counter.words))
+            }
         }
         for (unit, place) in heartbeats {
             items.append(

@@ -134,7 +134,8 @@ import Testing
     func oneDeadOfFourHardlyDelaysTheOthers(interval: Int, timeout: Int) {
         for death in stride(from: 5000, to: 5000 + interval, by: 37) {
             let seen = gaps(
-                units: 4, dead: [3], reply: 15, interval: interval, timeout: timeout, from: death, until: death + 60_000)
+                units: 4, dead: [3], reply: 15, interval: interval, timeout: timeout, from: death, until: death + 60_000
+            )
             #expect(seen.longest < interval * 2, "\(interval) \(timeout) \(death)")
             // No burst: what was late is not made up for by reading at once again.
             #expect(seen.shortest > 0 && seen.shortest >= interval - 2 * timeout)
@@ -155,7 +156,8 @@ import Testing
 
     @Test func aSlowUnitGetsItsTime() {
         var schedule = BusSchedule(
-            units: [1, 2], interval: .milliseconds(250), timeout: { _ in .milliseconds(800) }, shortest: .milliseconds(80),
+            units: [1, 2], interval: .milliseconds(250), timeout: { _ in .milliseconds(800) },
+            shortest: .milliseconds(80),
             at: start)
         // Before anything is known of it.
         #expect(schedule.patience(1, at: at(0)) == .milliseconds(800))
@@ -182,7 +184,8 @@ import Testing
     /// A unit that has been away for long may come back slower: now and then it gets its whole timeout.
     @Test func aDeadUnitGetsItsWholeTimeNowAndThen() {
         var schedule = BusSchedule(
-            units: [1, 2], interval: .milliseconds(250), timeout: { _ in .milliseconds(800) }, shortest: .milliseconds(80),
+            units: [1, 2], interval: .milliseconds(250), timeout: { _ in .milliseconds(800) },
+            shortest: .milliseconds(80),
             at: start)
         for unit in [1, 2] {
             schedule.took(unit, .milliseconds(20))

@@ -30,7 +30,8 @@ private typealias Entries = [(String, SettingNode.Value)]
         #expect(Set(ModbusProfile.all.map(\.name)).count == ModbusProfile.all.count)
         for profile in ModbusProfile.all {
             #expect(!profile.source.isEmpty)
-            #expect(profile.role == .module || profile.outputs.isEmpty, "\(profile.name): a panel has no outputs of ours")
+            #expect(
+                profile.role == .module || profile.outputs.isEmpty, "\(profile.name): a panel has no outputs of ours")
             for row in profile.inputs + profile.outputs {
                 for number in [row.numbers.lowerBound, row.numbers.upperBound] {
                     let terminal = row.terminal(number)
@@ -82,7 +83,9 @@ private typealias Entries = [(String, SettingNode.Value)]
             points: [("a", terminal("DI2")), ("b", terminal("DI3", [("pulses", .string("latch"))]))])
         #expect(adamProblems == [])
         #expect(adam.points[0].latch == nil && adam.points[0].counter == nil)
-        #expect(adam.points[1].latch == ModbusLatch(place: .init(table: .coil, register: 47), clear: .init(register: 47, value: false)))
+        #expect(
+            adam.points[1].latch
+                == ModbusLatch(place: .init(table: .coil, register: 47), clear: .init(register: 47, value: false)))
         let (byHand, handProblems) = try read(
             unit: [],
             points: [
@@ -137,10 +140,17 @@ private typealias Entries = [(String, SettingNode.Value)]
                 profile("icp-das-m-7050"), [("p", terminal("DI1", [("register", .integer(4))]))], [],
                 "terminal says it already"
             ),
-            (profile("icp-das-m-7050"), [("p", terminal("DI1", [("bit", .integer(4))]))], [], "terminal says it already"),
-            (profile("icp-das-m-7050"), [("p", terminal("DI1", [("latch", .string("coil 1"))]))], [], "terminal says it"),
             (
-                profile("rtk-smartalarm"), [("p", coil + [("latch", .string("coil 2")), ("clear", .string("coil 3"))])],
+                profile("icp-das-m-7050"), [("p", terminal("DI1", [("bit", .integer(4))]))], [],
+                "terminal says it already"
+            ),
+            (
+                profile("icp-das-m-7050"), [("p", terminal("DI1", [("latch", .string("coil 1"))]))], [],
+                "terminal says it"
+            ),
+            (
+                profile("rtk-smartalarm"),
+                [("p", coil + [("latch", .string("coil 2")), ("clear", .string("coil 3"))])],
                 [], "is a fire panel, RTK (Eaton) SmartAlarm annunciator: nothing is ever written to it"
             ),
             (

@@ -149,7 +149,8 @@ private typealias Entries = [(String, SettingNode.Value)]
         try peer.say("set 1 input-register 0 40")
         #expect(await second.until { $0.signals.count { $0.reading == .active(true) } == 12 })
         #expect(
-            second.state.withLock { $0.signals.contains { $0.text == "DI0 (36 pulses between two readings, 10 told)" } })
+            second.state.withLock { $0.signals.contains { $0.text == "DI0 (36 pulses between two readings, 10 told)" } }
+        )
         #expect(try peer.say("written 1") == "")
         _ = await second.stop()
     }
@@ -179,7 +180,11 @@ private typealias Entries = [(String, SettingNode.Value)]
         try peer.say("set 1 holding-register 4 0x2C10")
         #expect(await host.until { $0.last("fire") == .active(true) && $0.last("trouble") == .active(true) })
         let stands = await host.until {
-            if case .fault(let why)? = $0.last("unit-1-heartbeat") { why.contains("has stood at 0 for 1s") } else { false }
+            if case .fault(let why)? = $0.last("unit-1-heartbeat") {
+                why.contains("has stood at 0 for 1s")
+            } else {
+                false
+            }
         }
         #expect(stands)
         try peer.say("set 1 input-register 9 1")
@@ -253,7 +258,8 @@ private typealias Entries = [(String, SettingNode.Value)]
                             (
                                 "end-of-line",
                                 tableValue([
-                                    ("full-scale", .integer(10_000)), ("pull-up", .integer(1000)), ("normal", .integer(1000)),
+                                    ("full-scale", .integer(10_000)), ("pull-up", .integer(1000)),
+                                    ("normal", .integer(1000)),
                                     ("alarm", .integer(2000)),
                                 ])
                             ),

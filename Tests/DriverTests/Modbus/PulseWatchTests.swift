@@ -34,7 +34,8 @@ import Testing
                     count: seenCount, of: counter, isActive: isActive, inverted: inverted, elapsed: .milliseconds(250))
                 if let wasActive {
                     told += begins(
-                        PulseWatch.signals("p", from: wasActive, to: isActive, pulses: pulses, words: { $0 }, away: false))
+                        PulseWatch.signals(
+                            "p", from: wasActive, to: isActive, pulses: pulses, words: { $0 }, away: false))
                 } else {
                     activations = 0
                 }
@@ -121,7 +122,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("coil 64", "coil 64"), ("holding-register 65535", "holding-register 65535"), ("coil 65536", nil), ("coil", nil),
+        ("coil 64", "coil 64"), ("holding-register 65535", "holding-register 65535"), ("coil 65536", nil),
+        ("coil", nil),
         ("coil -1", nil), ("lamp 3", nil), ("", nil), ("coil 1 2", nil),
     ]) func places(text: String, read: String?) { #expect(ModbusPlace(text)?.description == read) }
 }
