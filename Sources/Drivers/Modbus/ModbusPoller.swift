@@ -30,13 +30,6 @@ struct ModbusPoller {
         var count: UInt32?
     }
 
-    private struct Heartbeat {
-        var value: UInt16?
-        var since = ContinuousClock.now
-        var isTold = false
-        var isInFault = false
-    }
-
     /// How often a refused block is tried again.
     private static let refusedPause: Duration = .seconds(10)
     /// Refusals of a kind that may pass, or readings that disagree, in a row that make a fault.
@@ -53,7 +46,7 @@ struct ModbusPoller {
     private var loops: [Int: SupervisedLoop]
     private var evidence: [Int: Evidence] = [:]
     private var lastTaken: [ContinuousClock.Instant?]
-    private var heartbeats: [Int: Heartbeat] = [:]
+    private var heartbeats: [Int: ModbusHeartbeat] = [:]
     /// Latches have been cleared with success, by unit and coil.
     private var clearWorks: Set<[Int]> = []
     private let limits: ReadPlan.Limits
@@ -554,25 +547,8 @@ struct ModbusPoller {
     }
 
     private mutating func takeHeartbeat(_ value: UInt16, of unit: Int) {
-        var beat = heartbeats[unit] ?? Heartbeat()
-        let name = "unit-\(unit)-heartbeat"
-        let limit = driver.units[unit].heartbeatWithin
-        if beat.value != value {
-            if beat.value != nil, beat.isInFault || !beat.isTold {
-                signals.append(Signal(point: name, .healthy))
-                (beat.isInFault, beat.isTold) = (false, true)
-            }
-            (beat.value, beat.since) = (value, .now)
-        } else if !beat.isInFault, .now - beat.since >= limit {
-            beat.isInFault = true
-            signals.append(
-                Signal(
-                    point: name,
-                    .fault(
-                        "its heartbeat has stood at \(value) for \(limit.described): the gateway answers, but what is behind "
-                            + "it does not run")))
-        }
-        heartbeats[unit] = beat
+        let within = driver.units[unit].heartbeatWithin
+        signals += heartbeats[unit, default: ModbusHeartbeat(unit)].take(value, within: within, at: .now)
     }
 
     private mutating func refused(_ reading: Reading, _ code: Int) -> Reading {
@@ -589,9 +565,7 @@ struct ModbusPoller {
             case .state: fault(member.point, .reading, why)
             case .latch, .counter: fault(member.point, .catching, why)
             case .heartbeat:
-                guard heartbeats[member.point]?.isInFault != true else { continue }
-                heartbeats[member.point] = Heartbeat(isTold: true, isInFault: true)
-                signals.append(Signal(point: "unit-\(member.point)-heartbeat", .fault(why)))
+                signals += heartbeats[member.point, default: ModbusHeartbeat(member.point)].refused(why)
             }
         }
         return reading
@@ -621,34 +595,15 @@ struct ModbusPoller {
                     loops[member.point]?.pause()
                 }
             }
-            heartbeats[unit]?.value = nil
+            heartbeats[unit]?.pause()
         }
         return "unit \(unit): \(why)"
     }
 
-    /// The exceptions of Modbus Application Protocol V1.1b3, 7.
-    private func explain(_ code: Int) -> String {
-        let words = [
-            1: "it does not have this function", 2: "it does not have this address", 3: "it does not take this length",
-            4: "the device has failed", 8: "its memory has failed", 10: "the gateway has no path to it",
-            11: "the gateway gets no reply from it",
-        ]
-        return "\(words[code] ?? "an error") (exception \(code))"
-    }
+    private func explain(_ code: Int) -> String { ModbusReply.words(for: code) }
 
     private func log(_ level: LogLevel, _ block: ReadBlock, _ message: String) {
         let last = block.start + block.count - 1
         host.log(level, "unit \(block.unit), \(block.table) \(block.start) to \(last): \(message)")
-    }
-}
-
-extension ModbusTable: CustomStringConvertible {
-    var description: String {
-        switch self {
-        case .coil: "coil"
-        case .discreteInput: "discrete-input"
-        case .holdingRegister: "holding-register"
-        case .inputRegister: "input-register"
-        }
     }
 }

@@ -139,7 +139,3 @@ struct PulseWatch: Sendable, Hashable {
         return signals
     }
 }
-
-extension ModbusTable {
-    static let all: [ModbusTable] = [.coil, .discreteInput, .holdingRegister, .inputRegister]
-}

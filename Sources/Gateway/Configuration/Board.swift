@@ -110,8 +110,9 @@ struct TerminalResolver {
                     ["point", "output"].reduce(table) { table, what in
                         table.mapped(what) { points in
                             points.mappedEach { point, settings in
-                                if namesItsTerminals(table, of: settings) { return settings }
-                                return complete(settings, kind: kind, point: "device.\(kind).\(device).\(what).\(point)")
+                                let path = "device.\(kind).\(device).\(what).\(point)"
+                                return namesItsTerminals(table, of: settings)
+                                    ? settings : complete(settings, kind: kind, point: path)
                             }
                         }
                     }
