@@ -21,9 +21,8 @@ struct ModbusPoller {
         var uncleared = 0
     }
 
-    /// A point is in fault while one of these stands: it cannot be read, or its pulses cannot be caught.
+    /// What stands of a point's fault: it cannot be read, or its pulses cannot be caught.
     private enum Fault { case reading, catching }
-
     /// What was read of a point before its input, in this poll.
     private struct Evidence {
         var latched: Bool?
@@ -150,7 +149,9 @@ struct ModbusPoller {
                 mustHurry = mustHurry || unsure.contains { !states[$0].faults.contains(.reading) }
             case .exception(let code):
                 if (2...3).contains(code), let (low, high) = reading.block.halves {
-                    log(.notice, reading.block, "refused as a whole, \(explain(code)): read in two parts from now on")
+                    log(
+                        .notice, reading.block,
+                        "refused as a whole, \(ModbusReply.words(for: code)): read in two parts from now on")
                     pending.replaceSubrange(0...0, with: [Reading(block: low), Reading(block: high)])
                 } else {
                     done.append(refused(pending.removeFirst(), code))
@@ -183,7 +184,7 @@ struct ModbusPoller {
             let why = "it has said that it is busy for \(BusSchedule.busyPatience.described)"
             return fail(unit, why, schedule.busy(unit, at: .now))
         case .exception(let code) where code == 10 || code == 11:
-            return fail(unit, explain(code), schedule.failed(unit, at: .now))
+            return fail(unit, ModbusReply.words(for: code), schedule.failed(unit, at: .now))
         case .exception: return nil
         case .silence:
             silent = (unit, .now)
@@ -204,11 +205,8 @@ struct ModbusPoller {
 
     // MARK: Latches
 
-    /// Clears the latches of the unit's inputs that are at rest again. What they said is on disk.
-    ///
-    /// One coil may clear the latches of all inputs: they are read once more just before, and where one has been set
-    /// meanwhile that is told first, and nothing cleared until then. After it they are read again: one that is still set
-    /// has been set anew, or is not cleared by this coil.
+    /// Clears the latches of the unit's inputs that are at rest again, after what they said is on disk. One coil may clear
+    /// all of them: where another has been set meanwhile, that is told first.
     private mutating func clearLatches(of unit: Int) throws {
         let set = driver.points.indices.filter { index in
             driver.points[index].unit == unit && driver.points[index].latch != nil
@@ -227,7 +225,10 @@ struct ModbusPoller {
             let reply = try inTurn { try $0.write(block, [clear.value]) }
             if try unitFailure(unit, reply) != nil { return }
             if case .exception(let code) = reply {
-                uncleared(set, "unit \(unit) refuses to clear its latch by coil \(clear.register): \(explain(code))")
+                uncleared(
+                    set,
+                    "unit \(unit) refuses to clear its latch by coil \(clear.register): \(ModbusReply.words(for: code))"
+                )
                 continue
             }
             guard let after = try latches(sharing, of: unit) else { return }
@@ -262,10 +263,7 @@ struct ModbusPoller {
             }
             clearWorks.insert([block.unit, clear.register])
             isCleared(index)
-            let point = driver.points[index]
-            signals += PulseWatch.signals(
-                point.name, from: false, to: false, pulses: 1,
-                words: { point.text.isEmpty ? $0 : "\(point.text) \($0)" }, away: false)
+            signals += driver.points[index].signals(from: false, to: false, pulses: 1, away: false)
         }
     }
 
@@ -311,7 +309,7 @@ struct ModbusPoller {
             hasAnswered = true
             host.answers()
             if case .exception(let code) = reply {
-                signals += writing.refused(index, code, explain(code), at: .now)
+                signals += writing.refused(index, code, ModbusReply.words(for: code), at: .now)
                 continue
             }
             let read = try readBack(index)
@@ -330,7 +328,7 @@ struct ModbusPoller {
         let block = writing.blocks[index].readBlock
         let reply = try request(block)
         if case .exception(let code) = reply, (1...3).contains(code) {
-            log(.notice, block, "cannot be read back, \(explain(code)): what is written is believed")
+            log(.notice, block, "cannot be read back, \(ModbusReply.words(for: code)): what is written is believed")
             writing.cannotBeRead(index)
         }
         return reply
@@ -429,10 +427,7 @@ struct ModbusPoller {
         let start = ContinuousClock.now
         defer { lastTraffic = .now }
         let reply = try request(link)
-        switch reply {
-        case .values, .exception: replyTime = max(replyTime, .now - start)
-        case .silence, .garbled: break
-        }
+        if reply.isAnswer { replyTime = max(replyTime, .now - start) }
         return reply
     }
 
@@ -511,9 +506,7 @@ struct ModbusPoller {
         let wasActive = before ?? watches[index].lastActive
         let pulses = pulses(of: index, isActive: isActive, wasActive: before)
         if pulses > 0 || before != isActive {
-            let told = PulseWatch.signals(
-                point.name, from: wasActive ?? false, to: isActive, pulses: pulses,
-                words: { point.text.isEmpty ? $0 : "\(point.text) \($0)" }, away: before == nil)
+            let told = point.signals(from: wasActive ?? false, to: isActive, pulses: pulses, away: before == nil)
             // After an opening the present state is told whatever it was.
             signals += told.isEmpty ? [Signal(point: point.name, .active(isActive))] : told
         }
@@ -559,7 +552,7 @@ struct ModbusPoller {
         reading.retry = .now + Self.refusedPause
         for member in reading.block.members {
             let why =
-                "unit \(reading.block.unit) refuses \(reading.block.table) \(member.register): \(explain(code)); "
+                "unit \(reading.block.unit) refuses \(reading.block.table) \(member.register): \(ModbusReply.words(for: code)); "
                 + "check table and register (from 0)"
             switch member.use {
             case .state: fault(member.point, .reading, why)
@@ -600,10 +593,8 @@ struct ModbusPoller {
         return "unit \(unit): \(why)"
     }
 
-    private func explain(_ code: Int) -> String { ModbusReply.words(for: code) }
-
     private func log(_ level: LogLevel, _ block: ReadBlock, _ message: String) {
-        let last = block.start + block.count - 1
-        host.log(level, "unit \(block.unit), \(block.table) \(block.start) to \(last): \(message)")
+        let addresses = "\(block.start) to \(block.start + block.count - 1)"
+        host.log(level, "unit \(block.unit), \(block.table) \(addresses): \(message)")
     }
 }

@@ -139,3 +139,12 @@ struct PulseWatch: Sendable, Hashable {
         return signals
     }
 }
+
+extension ModbusPoint {
+    /// What to report of its pulses and of how it is now, with its own text.
+    func signals(from wasActive: Bool, to isActive: Bool, pulses: Int, away: Bool) -> [Signal] {
+        PulseWatch.signals(
+            name, from: wasActive, to: isActive, pulses: pulses, words: { text.isEmpty ? $0 : "\(text) \($0)" },
+            away: away)
+    }
+}

@@ -1,4 +1,12 @@
 extension ModbusReply {
+    /// The unit has said something, if only that it refuses.
+    var isAnswer: Bool {
+        switch self {
+        case .values, .exception: true
+        case .silence, .garbled: false
+        }
+    }
+
     /// The exceptions of Modbus Application Protocol V1.1b3, 7.
     static func words(for code: Int) -> String {
         let words = [
