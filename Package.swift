@@ -52,7 +52,7 @@ let package = Package(
             path: "Sources/Drivers",
             exclude: [
                 "GPIO/CGPIO", "Modbus/CModbus", "SerialPort/CSerialPort",
-                "GPIO/README.md", "GPIO/example.toml", "Modbus/README.md", "Modbus/example.toml",
+                "GPIO/README.md", "GPIO/example.toml", "Modbus/README.md", "Modbus/example.toml", "Modbus/profiles.md",
                 "SerialPort/README.md", "ESPA/README.md", "ESPA/example.toml", "ReceiverLine/README.md",
                 "ReceiverLine/example.toml", "EndOfLine/README.md", "IIO/README.md", "IIO/example.toml",
                 "ReceiverLine/example.toml",

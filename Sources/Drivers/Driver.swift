@@ -17,6 +17,13 @@ public protocol Driver: Sendable {
     /// asks for it, until told to stop; closes.
     /// Throws `DeviceError` when the device is lost.
     func run(_ host: any Host) throws
+
+    /// What is right in the table but ought to be known before the site is left: `check` says it.
+    var notices: [String] { get }
+}
+
+extension Driver {
+    public var notices: [String] { [] }
 }
 
 /// A device that is lost or cannot be opened. The message names the thing, the place and what to do.

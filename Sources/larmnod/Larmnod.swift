@@ -10,8 +10,8 @@ struct Larmnod: AsyncParsableCommand {
             "An alarm transmitter: hears a site's devices, keeps every event on disk, reports to the alarm centre.",
         version: Version.current,
         subcommands: [
-            Run.self, Check.self, Status.self, Events.self, Availability.self, Test.self, TestMode.self, Discard.self,
-            ReceiverCommand.self, Receive.self,
+            Run.self, Check.self, Status.self, Events.self, Availability.self, Bus.self, Test.self, TestMode.self,
+            Discard.self, ReceiverCommand.self, Receive.self,
         ])
 }
 

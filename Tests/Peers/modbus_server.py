@@ -16,6 +16,7 @@ Prints "ready" when it listens. Then takes commands, one a line, and answers eac
     protect UNIT CODE                          it answers every write with this exception
     hide UNIT                                  its coils cannot be read: exception 1
     stick UNIT                                 it confirms writes of several coils, and all of them stay 0
+    clears UNIT COIL ADDRESS COUNT             writing this coil sets these coils to 0, as a module clears its latches
     normal UNIT                                ends all of these
     get UNIT TABLE ADDRESS                     "ok 1": what it holds
     written UNIT                               "ok 5:3 15:8+2": function, address (and count) of all it was told to write
@@ -56,6 +57,7 @@ class Unit:
         self.holes = set()
         self.protection = None
         self.is_hidden = self.is_stuck = False
+        self.clears = {}
 
     async def act(self, function, _start, address, count, _registers, values):
         if self.is_ours:
@@ -73,6 +75,9 @@ class Unit:
             return ExcCodes(self.exception)
         if values is not None and self.protection:
             return ExcCodes(self.protection)
+        if values is not None and function == 5 and address in self.clears:
+            first, number = self.clears[address]
+            await store(self.server, self, "coil", first, [0] * number)
         if values is not None and self.is_stuck and function == 15:
             values[:] = [False] * len(values)
         if self.is_hidden and function == 1:
@@ -126,6 +131,8 @@ async def obey(server, units, words):
             units[int(unit)].is_hidden = True
         case ["stick", unit]:
             units[int(unit)].is_stuck = True
+        case ["clears", unit, coil, address, count]:
+            units[int(unit)].clears[int(coil)] = (int(address), int(count))
         case ["get", unit, table, address]:
             return f" {await look(server, units[int(unit)], table, int(address))}"
         case ["written", unit]:
@@ -150,6 +157,8 @@ async def serve(arguments):
             devices, framer=FramerType.RTU, port=arguments.rtu, baudrate=int(speed), bytesize=int(framing[0]),
             parity=framing[1], stopbits=int(framing[2]), ignore_missing_devices=True,
         )  # fmt: skip
+    for unit in units.values():
+        unit.server = server
     await server.serve_forever(background=True)
     for text in arguments.set or []:
         place, _, value = text.partition("=")

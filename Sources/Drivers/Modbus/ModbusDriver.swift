@@ -10,17 +10,40 @@ public struct ModbusDriver: Driver {
     let interval: Duration
     let points: [ModbusPoint]
     let outputs: [ModbusOutput]
+    /// The points that are supervised loops, by their place among the points.
+    let loops: [Int: SupervisedLoop]
+    /// What is said of each unit.
+    let units: ModbusUnits
+    /// What is kept of each point while the bus is opened anew, and how the units do.
+    let memory = ModbusMemory()
 
     public init(_ settings: Settings) throws {
         bus = BusSettings(
             transport: Self.transport(settings),
             timeout: settings.duration("timeout", in: .milliseconds(50) ... .seconds(1), default: .milliseconds(500)),
-            gap: settings.duration("gap", in: .zero ... .seconds(1), default: .zero))
+            gap: settings.duration("gap", in: .zero ... .seconds(1), default: .zero),
+            timeoutIsSaid: settings.has("timeout"))
         interval = settings.duration("interval", in: .milliseconds(20) ... .seconds(3600), default: .milliseconds(250))
         // Unit 0 is everybody on a serial line, and the device itself on TCP, as is 255; libmodbus sends no others.
         let units = bus.isSerial ? 1...247 : 0...255
-        points = settings.points.map { ModbusPoint($0, units: units) }
-        outputs = settings.outputs.map { ModbusOutput($0, units: units) }
+        let read = ModbusUnit.read(settings, units: units)
+        let profiles = ModbusUnits(numbered: read.units, other: read.other)
+        self.units = profiles
+        points = settings.points.map { ModbusPoint($0, units: units, profiles: profiles) }
+        outputs = settings.outputs.map { ModbusOutput($0, units: units, profiles: profiles) }
+        loops = Dictionary(
+            uniqueKeysWithValues: settings.points.enumerated().compactMap { index, point in
+                SupervisedLoop(point).map { (index, $0) }
+            })
+        SupervisedLoop.refuseNames(settings.points)
+        if interval > Self.slowestLoop {
+            for (index, point) in settings.points.enumerated() where loops[index] != nil {
+                point.refuse(
+                    "end-of-line",
+                    "a supervised loop is read at least twice a second: set interval to \(Self.slowestLoop.described) or less"
+                )
+            }
+        }
         if points.isEmpty, outputs.isEmpty {
             settings.refuse("point", "expected at least one point, [\(settings.path).point.NAME], or one output")
         }
@@ -49,6 +72,56 @@ public struct ModbusDriver: Driver {
                     "register", "it is read as point \(point.name): what a device says of itself is never written")
             }
         }
+        refuseClears(settings)
+    }
+
+    /// The coil that clears a latch is nothing else: neither an input nor an output.
+    private func refuseClears(_ settings: Settings) {
+        for (point, table) in zip(points, settings.points) {
+            guard let clear = point.latch?.clear else { continue }
+            if let other = outputs.first(where: {
+                $0.unit == point.unit && $0.place == .coil && $0.register == clear.register
+            }) {
+                table.refuse("clear", "coil \(clear.register) is output \(other.name)")
+            }
+            if let other = points.first(where: {
+                $0.unit == point.unit && $0.table == .coil && $0.register == clear.register
+            }) {
+                table.refuse(
+                    "clear", "it is read as point \(other.name): what a device says of itself is never written")
+            }
+        }
+    }
+
+    /// How seldom a supervised loop may be read.
+    static let slowestLoop: Duration = .milliseconds(500)
+
+    public var notices: [String] { BusBudget(self).warning.map { ["the bus \($0)"] } ?? [] }
+
+    /// The units that are asked for anything.
+    var askedUnits: Set<Int> { Set(points.map(\.unit) + outputs.map(\.unit)) }
+
+    /// How long a unit may take to reply.
+    func timeout(_ unit: Int) -> Duration {
+        if let own = units.numbered[unit]?.timeout { return own }
+        return bus.timeoutIsSaid ? bus.timeout : units.other.timeout ?? bus.timeout
+    }
+
+    var readLimits: ReadPlan.Limits {
+        guard case .serial(let serial) = bus.transport else { return ReadPlan.Limits() }
+        return ReadPlan.Limits(timeout: bus.timeout, characterTime: serial.line.characterTime)
+    }
+
+    var readBlocks: [ReadBlock] {
+        ReadPlan.blocks(points, heartbeats: units.heartbeats(of: askedUnits), limits: readLimits)
+    }
+
+    /// What any reply needs: its own time and the request's on the line, and some for the unit to think.
+    var shortestPatience: Duration {
+        let think = Duration.milliseconds(80)
+        guard case .serial(let serial) = bus.transport else { return think }
+        let longest = readBlocks.map { BusBudget.characters(of: $0) }.max() ?? 16
+        return think + serial.line.characterTime * longest
     }
 
     public func run(_ host: any Host) throws {

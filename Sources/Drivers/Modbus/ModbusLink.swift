@@ -14,6 +14,8 @@ struct BusSettings: Sendable, Hashable {
     var timeout: Duration
     /// Silence before each request.
     var gap: Duration
+    /// The configuration says the timeout; else a profile may know a better one.
+    var timeoutIsSaid = false
 
     var isSerial: Bool { if case .serial = transport { true } else { false } }
 
@@ -107,7 +109,19 @@ final class ModbusLink {
         modbus_flush(context)
     }
 
-    /// Asks a unit for a block and waits for the reply, at most the timeout.
+    /// How long the next requests may take, from their beginning to the end of their replies; at most a second.
+    func allow(_ time: Duration) {
+        let time = min(max(time, .milliseconds(1)), .seconds(1)).components
+        modbus_set_response_timeout(context, UInt32(time.seconds), UInt32(time.attoseconds / 1_000_000_000_000))
+    }
+
+    /// Bytes have come that nobody has asked for: the reply to an earlier request, late.
+    var hasStrayBytes: Bool {
+        var waiting: CInt = 0
+        return ioctl(modbus_get_socket(context), UInt(FIONREAD), &waiting) == 0 && waiting > 0
+    }
+
+    /// Asks a unit for a block and waits for the reply, at most as long as is allowed.
     /// - Throws: `DeviceError` when the port or the connection is lost.
     func read(_ block: ReadBlock) throws -> ModbusReply {
         let count = Int32(block.count)
@@ -133,8 +147,8 @@ final class ModbusLink {
         return try reply(for: error)
     }
 
-    /// Has a unit set a block of outputs to these bits, in the block's order, and waits for its confirmation, at most the
-    /// timeout. The values of the reply are the bits.
+    /// Has a unit set a block of outputs to these bits, in the block's order, and waits for its confirmation, at most as
+    /// long as is allowed. The values of the reply are the bits.
     /// - Throws: `DeviceError` when the port or the connection is lost.
     func write(_ block: WriteBlock, _ bits: [Bool]) throws -> ModbusReply {
         guard modbus_set_slave(context, Int32(block.unit)) == 0 else { throw lost(errno) }

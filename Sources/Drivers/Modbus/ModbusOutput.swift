@@ -15,13 +15,19 @@ struct ModbusOutput: Sendable, Hashable {
     /// A 0 is written when the output is on.
     var activeLow: Bool
 
-    init(_ settings: Settings, units: ClosedRange<Int>) {
+    init(_ settings: Settings, units: ClosedRange<Int>, profiles: ModbusUnits) {
         name = settings.name
-        // What a board's file says of a terminal has been put in its place before we see it; here only known.
-        _ = settings.optionalString("terminal", expected: "a terminal's name in quotes, as \"OUT1\"")
         unit = settings.integer("unit", in: units)
-        register = settings.integer("register", in: 0...65_535)
         activeLow = settings.boolean("active-low", default: false)
+        let profile = profiles[unit].profile
+        if let profile, profile.role == .panel {
+            settings.refuse("unit", "unit \(unit) is a fire panel, \(profile.title): nothing is ever written to it")
+        }
+        if let terminal = Self.terminal(settings, of: profile, unit) {
+            (register, place) = (terminal.register, .coil)
+            return
+        }
+        register = settings.integer("register", in: 0...65_535)
         let isCoil = settings.choice("table", of: [("coil", true), ("holding-register", false)], default: true)
         if isCoil {
             place = .coil
@@ -31,6 +37,25 @@ struct ModbusOutput: Sendable, Hashable {
         } else {
             place = .bit(settings.integer("bit", in: 0...15))
         }
+    }
+
+    /// The profile's terminal, where the output names one. What a board's file says of a terminal has been put in its place
+    /// before we see it.
+    private static func terminal(_ settings: Settings, of profile: ModbusProfile?, _ unit: Int) -> Terminal? {
+        guard let name = settings.optionalString("terminal", expected: "a terminal's name in quotes, as \"DO1\""),
+            let profile, profile.role == .module
+        else { return nil }
+        guard let terminal = profile.terminal(name, output: true) else {
+            if settings.has("register") { return nil }
+            settings.refuse(
+                "terminal", "unit \(unit), \(profile.title), has no output \"\(name)\"; \(profile.listed(output: true))"
+            )
+            return Terminal(table: .coil, register: 0, rule: .bit(0))
+        }
+        for key in ["register", "table", "bit"] where settings.has(key) {
+            settings.refuse(key, "terminal says it already: remove one of the two")
+        }
+        return terminal
     }
 
     /// The table that reads it back.

@@ -13,9 +13,20 @@ struct ModbusPoller {
 
     private struct PointState {
         var told: Bool?
-        var isInFault = false
+        /// What of it is in fault.
+        var faults: Set<Fault> = []
         /// How often in a row a second reading said something else.
         var disagreements = 0
+        /// Refusals of its latch's clearing, or clearings without effect, in a row.
+        var uncleared = 0
+    }
+
+    /// What stands of a point's fault: it cannot be read, or its pulses cannot be caught.
+    private enum Fault { case reading, catching }
+    /// What was read of a point before its input, in this poll.
+    private struct Evidence {
+        var latched: Bool?
+        var count: UInt32?
     }
 
     /// How often a refused block is tried again.
@@ -30,10 +41,24 @@ struct ModbusPoller {
     private var readings: [Int: [Reading]]
     private var schedule: BusSchedule
     private var states: [PointState]
+    private var watches: [PulseWatch]
+    private var loops: [Int: SupervisedLoop]
+    private var evidence: [Int: Evidence] = [:]
+    private var lastTaken: [ContinuousClock.Instant?]
+    private var heartbeats: [Int: ModbusHeartbeat] = [:]
+    /// Latches have been cleared with success, by unit and coil.
+    private var clearWorks: Set<[Int]> = []
+    private let limits: ReadPlan.Limits
     private var writing: ModbusWriting
+    /// Who was asked last in vain, and when: what comes unasked is its late reply.
+    private var silent: (unit: Int, at: ContinuousClock.Instant)?
     /// What an output is to be has changed since the outputs were last hurried.
     private var outputsChanged = false
     private var signals: [Signal] = []
+    /// How long the reply of the unit whose turn it is is waited for.
+    private var allowed: Duration = .zero
+    /// The longest reply of this poll.
+    private var replyTime: Duration = .zero
     /// The end of what was last on the line.
     private var lastTraffic = ContinuousClock.now
 
@@ -41,16 +66,20 @@ struct ModbusPoller {
         self.driver = driver
         self.link = link
         self.host = host
-        var limits = ReadPlan.Limits()
-        if case .serial(let serial) = driver.bus.transport {
-            limits = ReadPlan.Limits(timeout: driver.bus.timeout, characterTime: serial.line.characterTime)
-        }
-        let blocks = ReadPlan.blocks(driver.points, limits: limits)
+        limits = driver.readLimits
+        let blocks = driver.readBlocks
         readings = Dictionary(grouping: blocks.map { Reading(block: $0) }, by: \.block.unit)
         writing = ModbusWriting(driver.outputs)
-        let units = writing.units.union(readings.keys)
-        schedule = BusSchedule(units: units.sorted(), interval: driver.interval, at: .now)
+        schedule = BusSchedule(
+            units: driver.askedUnits.sorted(), interval: driver.interval, timeout: driver.timeout,
+            shortest: driver.shortestPatience, at: .now)
         states = Array(repeating: PointState(), count: driver.points.count)
+        loops = driver.loops
+        lastTaken = Array(repeating: nil, count: driver.points.count)
+        watches = driver.memory.with { memory in
+            memory.openings += 1
+            return driver.points.map { memory.watches[$0.name] ?? PulseWatch() }
+        }
     }
 
     /// Polls until the host says stop (`Stopped`) or the bus is lost (`DeviceError`).
@@ -63,14 +92,11 @@ struct ModbusPoller {
             switch schedule.next(at: .now) {
             case .wait(let instant): try pause(until: instant, orOutput: true)
             case .poll(let unit):
-                let failure = try poll(unit)
-                let reports = signals
-                signals = []
-                let isDelivered = try host.deliver(reports) {
-                    try writeAllOutputs()
-                    return .now + driver.interval
-                }
-                guard isDelivered else { throw Stopped() }
+                let result = Result { try poll(unit) }
+                // What was read before the bus was lost is told all the same.
+                try deliver()
+                let failure = try result.get()
+                if failure == nil { try clearLatches(of: unit) }
                 // A connection that brings nothing is made anew; a serial port is not cured by that.
                 if let failure, schedule.isAllDead, !driver.bus.isSerial {
                     throw DeviceError(
@@ -81,12 +107,27 @@ struct ModbusPoller {
         }
     }
 
+    /// Reports what was found, and keeps from which counts it was found only when that is on disk.
+    private mutating func deliver() throws {
+        let reports = signals
+        signals = []
+        let isDelivered = try host.deliver(reports) {
+            try writeAllOutputs()
+            return .now + driver.interval
+        }
+        guard isDelivered else { throw Stopped() }
+        let kept = zip(driver.points, watches).map { ($0.name, $1) }
+        driver.memory.with { memory in for (name, watch) in kept { memory.watches[name] = watch } }
+    }
+
     // MARK: One unit's turn
 
     /// Writes the unit's outputs and reads its blocks, until one fails in a way that promises nothing good of the others.
     /// - Returns: why the unit failed; nil when it did not.
     private mutating func poll(_ unit: Int) throws -> String? {
         let start = ContinuousClock.now
+        (evidence, replyTime) = ([:], .zero)
+        allow(unit)
         var pending = readings[unit] ?? []
         var done: [Reading] = []
         defer { readings[unit] = done + pending }
@@ -105,10 +146,12 @@ struct ModbusPoller {
             case .values(let values):
                 take(values, of: reading.block, but: unsure)
                 done.append(Reading(block: pending.removeFirst().block))
-                mustHurry = mustHurry || unsure.contains { !states[$0].isInFault }
+                mustHurry = mustHurry || unsure.contains { !states[$0].faults.contains(.reading) }
             case .exception(let code):
                 if (2...3).contains(code), let (low, high) = reading.block.halves {
-                    log(.notice, reading.block, "refused as a whole, \(explain(code)): read in two parts from now on")
+                    log(
+                        .notice, reading.block,
+                        "refused as a whole, \(ModbusReply.words(for: code)): read in two parts from now on")
                     pending.replaceSubrange(0...0, with: [Reading(block: low), Reading(block: high)])
                 } else {
                     done.append(refused(pending.removeFirst(), code))
@@ -122,10 +165,13 @@ struct ModbusPoller {
             schedule.postpone(unit, to: start + driver.interval)
             return nil
         }
-        if schedule.answered(unit, from: start, at: .now) {
+        let end = ContinuousClock.now
+        schedule.took(unit, replyTime)
+        driver.memory.with { $0.units[unit, default: UnitFigures()].answered(from: start, at: end) }
+        if schedule.answered(unit, from: start, at: end) {
             signals.insert(Signal(point: "unit-\(unit)", .healthy), at: 0)
         }
-        if mustHurry { schedule.postpone(unit, to: .now) }
+        if mustHurry { schedule.postpone(unit, to: end) }
         return nil
     }
 
@@ -138,16 +184,114 @@ struct ModbusPoller {
             let why = "it has said that it is busy for \(BusSchedule.busyPatience.described)"
             return fail(unit, why, schedule.busy(unit, at: .now))
         case .exception(let code) where code == 10 || code == 11:
-            return fail(unit, explain(code), schedule.failed(unit, at: .now))
+            return fail(unit, ModbusReply.words(for: code), schedule.failed(unit, at: .now))
         case .exception: return nil
         case .silence:
-            try fallSilent()
-            let why = "no reply within \(driver.bus.timeout.described)"
+            silent = (unit, .now)
+            let why = "no reply within \(Duration.milliseconds(allowed.milliseconds).described)"
             return fail(unit, why, schedule.failed(unit, at: .now))
         case .garbled(let what):
-            try fallSilent()
+            try settle()
+            if let late = silent, late.unit != unit, .now - late.at < driver.timeout(late.unit) * 2 {
+                // What came is most likely the reply of the one that was asked before: this one is asked again.
+                schedule.wasLate(late.unit)
+                silent = nil
+                schedule.postpone(unit, to: .now)
+                return "unit \(unit): a late reply of unit \(late.unit) came instead of its own"
+            }
             return fail(unit, "its replies cannot be read: \(what)", schedule.failed(unit, at: .now))
         }
+    }
+
+    // MARK: Latches
+
+    /// Clears the latches of the unit's inputs that are at rest again, after what they said is on disk. One coil may clear
+    /// all of them: where another has been set meanwhile, that is told first.
+    private mutating func clearLatches(of unit: Int) throws {
+        let set = driver.points.indices.filter { index in
+            driver.points[index].unit == unit && driver.points[index].latch != nil
+                && watches[index].latchIsKnown && watches[index].lastActive == false
+        }
+        for clear in Set(set.compactMap { driver.points[$0].latch?.clear }).sorted(by: { $0.register < $1.register }) {
+            let sharing = driver.points.indices.filter {
+                driver.points[$0].unit == unit && driver.points[$0].latch?.clear == clear
+            }
+            guard let before = try latches(sharing, of: unit) else { return }
+            if before.contains(where: { $0.value && !watches[$0.key].latchIsKnown }) {
+                schedule.postpone(unit, to: .now)
+                continue
+            }
+            let block = WriteBlock(unit: unit, place: .coil, start: clear.register, outputs: [])
+            let reply = try inTurn { try $0.write(block, [clear.value]) }
+            if try unitFailure(unit, reply) != nil { return }
+            if case .exception(let code) = reply {
+                uncleared(
+                    set,
+                    "unit \(unit) refuses to clear its latch by coil \(clear.register): \(ModbusReply.words(for: code))"
+                )
+                continue
+            }
+            guard let after = try latches(sharing, of: unit) else { return }
+            let works = clearWorks.contains([unit, clear.register])
+            if !works, after.allSatisfy({ !$0.value }) { clearWorks.insert([unit, clear.register]) }
+            var doubtful: [Int] = []
+            for (index, isSet) in after.sorted(by: { $0.key < $1.key }) {
+                if !isSet {
+                    isCleared(index)
+                } else if set.contains(index), works, states[index].uncleared < Self.patience - 1 {
+                    // It has been set anew, and is told with the next poll.
+                    watches[index].latchIsKnown = false
+                    uncleared([index], "its latch stays set after coil \(clear.register) was written")
+                } else if set.contains(index) {
+                    doubtful.append(index)
+                }
+            }
+            if !doubtful.isEmpty { try clearAgain(doubtful, block, clear) }
+        }
+        try deliver()
+    }
+
+    /// Nobody knows yet whether this coil clears these latches: where it does so now, they had been set anew.
+    private mutating func clearAgain(_ points: [Int], _ block: WriteBlock, _ clear: ModbusClear) throws {
+        let reply = try inTurn { try $0.write(block, [clear.value]) }
+        if try unitFailure(block.unit, reply) != nil { return }
+        guard let after = try latches(points, of: block.unit) else { return }
+        for index in points {
+            guard after[index] == false else {
+                uncleared([index], "its latch stays set after coil \(clear.register) was written")
+                continue
+            }
+            clearWorks.insert([block.unit, clear.register])
+            isCleared(index)
+            signals += driver.points[index].signals(from: false, to: false, pulses: 1, away: false)
+        }
+    }
+
+    private mutating func isCleared(_ index: Int) {
+        watches[index].latchIsKnown = false
+        states[index].uncleared = 0
+        heal(index, .catching)
+    }
+
+    private mutating func uncleared(_ points: [Int], _ why: String) {
+        for index in points {
+            states[index].uncleared = min(states[index].uncleared + 1, Self.patience)
+            if states[index].uncleared == Self.patience {
+                fault(index, .catching, "\(why): pulses between two readings are not seen")
+            }
+        }
+    }
+
+    /// Whether each of these points' latches is set; nil when the unit failed.
+    private mutating func latches(_ points: [Int], of unit: Int) throws -> [Int: Bool]? {
+        var found: [Int: Bool] = [:]
+        for block in ReadPlan.latches(points, of: driver.points, limits: limits) {
+            let reply = try request(block)
+            if try unitFailure(unit, reply) != nil { return nil }
+            guard case .values(let values) = reply else { return nil }
+            for member in block.members { found[member.point] = values[member.register - block.start] != 0 }
+        }
+        return found
     }
 
     // MARK: Outputs
@@ -165,7 +309,7 @@ struct ModbusPoller {
             hasAnswered = true
             host.answers()
             if case .exception(let code) = reply {
-                signals += writing.refused(index, code, explain(code), at: .now)
+                signals += writing.refused(index, code, ModbusReply.words(for: code), at: .now)
                 continue
             }
             let read = try readBack(index)
@@ -184,7 +328,7 @@ struct ModbusPoller {
         let block = writing.blocks[index].readBlock
         let reply = try request(block)
         if case .exception(let code) = reply, (1...3).contains(code) {
-            log(.notice, block, "cannot be read back, \(explain(code)): what is written is believed")
+            log(.notice, block, "cannot be read back, \(ModbusReply.words(for: code)): what is written is believed")
             writing.cannotBeRead(index)
         }
         return reply
@@ -192,7 +336,10 @@ struct ModbusPoller {
 
     /// While a report cannot be stored, and nothing is read.
     private mutating func writeAllOutputs() throws {
-        for unit in writing.units.sorted() where schedule.isAlive(unit) { _ = try writeOutputs(of: unit) }
+        for unit in writing.units.sorted() where schedule.isAlive(unit) {
+            allow(unit)
+            _ = try writeOutputs(of: unit)
+        }
     }
 
     /// How long the units are told at a stop that everything is off.
@@ -214,18 +361,20 @@ struct ModbusPoller {
     private mutating func ask(_ block: ReadBlock) throws -> (ModbusReply, unsure: Set<Int>) {
         let first = try request(block)
         guard driver.bus.isSerial, case .values(let values) = first,
-            block.members.contains(where: { isActive($0, values, block) != states[$0.point].told })
+            block.members.contains(where: { isNews($0, block.values(of: $0, in: values)) })
         else { return (first, []) }
         let second = try request(block)
         guard case .values(let again) = second else { return (second, []) }
-        let unsure = block.members.filter { isActive($0, values, block) != isActive($0, again, block) }.map(\.point)
-        guard unsure.contains(where: { !states[$0].isInFault }) else { return (second, Set(unsure)) }
+        let unsure = block.members.filter { member in
+            !agree(member, block.values(of: member, in: values), block.values(of: member, in: again))
+        }.map(\.point)
+        guard unsure.contains(where: { !states[$0].faults.contains(.reading) }) else { return (second, Set(unsure)) }
         log(.notice, block, "two readings in a row disagree on \(unsure.count) points, which are not used")
         for point in unsure {
             states[point].disagreements += 1
             if states[point].disagreements >= Self.patience {
                 fault(
-                    point,
+                    point, .reading,
                     "its readings disagree \(Self.patience) times in a row: look for noise, or a contact that chatters")
             }
         }
@@ -233,18 +382,69 @@ struct ModbusPoller {
         return (second, Set(unsure))
     }
 
+    /// The reading would be told.
+    private func isNews(_ member: ReadBlock.Member, _ values: ArraySlice<UInt16>) -> Bool {
+        switch member.use {
+        // A loop is judged by several readings.
+        case .state where loops[member.point] != nil: false
+        case .state: isActive(member, values.first ?? 0) != states[member.point].told
+        case .latch: values.first != 0 && !watches[member.point].latchIsKnown
+        case .counter: count(member, values) != watches[member.point].lastCount
+        case .heartbeat: false
+        }
+    }
+
+    /// Two readings, one right after the other, can both be true.
+    private func agree(
+        _ member: ReadBlock.Member, _ first: ArraySlice<UInt16>, _ second: ArraySlice<UInt16>
+    ) -> Bool {
+        switch member.use {
+        case .state where loops[member.point] != nil: return true
+        case .state: return isActive(member, first.first ?? 0) == isActive(member, second.first ?? 0)
+        case .latch: return (first.first != 0) == (second.first != 0)
+        case .counter:
+            guard let counter = driver.points[member.point].counter else { return true }
+            return counter.distance(counter.value(first), counter.value(second)) <= PulseWatch.mostPerSecond
+        case .heartbeat: return true
+        }
+    }
+
+    private func count(_ member: ReadBlock.Member, _ values: ArraySlice<UInt16>) -> UInt32? {
+        driver.points[member.point].counter?.value(values)
+    }
+
     private mutating func request(_ block: ReadBlock) throws -> ModbusReply { try inTurn { try $0.read(block) } }
 
-    /// One request, with the silence before it that the line needs.
+    /// One request, with the silence before it that the line needs. What has come unasked is thrown away first: it would
+    /// be taken for the reply.
     private mutating func inTurn(_ request: (ModbusLink) throws -> ModbusReply) throws -> ModbusReply {
         try pause(until: lastTraffic + silence)
+        if let late = silent, link.hasStrayBytes {
+            schedule.wasLate(late.unit)
+            silent = nil
+        }
+        link.flush()
+        let start = ContinuousClock.now
         defer { lastTraffic = .now }
-        return try request(link)
+        let reply = try request(link)
+        if reply.isAnswer { replyTime = max(replyTime, .now - start) }
+        return reply
     }
 
     private var silence: Duration {
         guard case .serial(let serial) = driver.bus.transport else { return driver.bus.gap }
         return max(driver.bus.gap, serial.line.frameSilence)
+    }
+
+    private mutating func allow(_ unit: Int) {
+        allowed = schedule.patience(unit, at: .now)
+        link.allow(allowed)
+    }
+
+    /// Lets the rest of a broken frame come, and throws it away.
+    private mutating func settle() throws {
+        try pause(until: .now + max(silence * 4, .milliseconds(20)))
+        link.flush()
     }
 
     /// Lets late replies come, and throws them away: they would be taken for the replies to what is asked next.
@@ -269,21 +469,79 @@ struct ModbusPoller {
 
     // MARK: What it means
 
-    private func isActive(_ member: ReadBlock.Member, _ values: [UInt16], _ block: ReadBlock) -> Bool {
-        let value = values[member.register - block.start]
-        return driver.points[member.point].isActive(value, wasActive: states[member.point].told)
+    private func isActive(_ member: ReadBlock.Member, _ value: UInt16) -> Bool {
+        driver.points[member.point].isActive(value, wasActive: states[member.point].told)
     }
 
     private mutating func take(_ values: [UInt16], of block: ReadBlock, but unsure: Set<Int>) {
-        for member in block.members where !unsure.contains(member.point) {
-            let isActive = isActive(member, values, block)
-            let name = driver.points[member.point].name
-            if states[member.point].told == nil || states[member.point].isInFault {
-                signals.append(Signal(point: name, .healthy))
+        for member in block.members {
+            let found = block.values(of: member, in: values)
+            switch member.use {
+            case .heartbeat: takeHeartbeat(found.first ?? 0, of: member.point)
+            case _ where unsure.contains(member.point): continue
+            case .latch: evidence[member.point, default: Evidence()].latched = found.first != 0
+            case .counter: evidence[member.point, default: Evidence()].count = count(member, found)
+            case .state: takeState(found.first ?? 0, of: member)
             }
-            if states[member.point].told != isActive { signals.append(Signal(point: name, .active(isActive))) }
-            states[member.point] = PointState(told: isActive)
         }
+    }
+
+    private mutating func takeState(_ value: UInt16, of member: ReadBlock.Member) {
+        let index = member.point
+        let point = driver.points[index]
+        guard point.absentMask == 0 || value & point.absentMask != point.absentMask else {
+            return fault(
+                index, .reading, "unit \(point.unit) has nothing programmed at \(point.table) \(point.register)")
+        }
+        let before = states[index].told
+        if before == nil, states[index].faults.isEmpty { signals.append(Signal(point: point.name, .healthy)) }
+        heal(index, .reading)
+        if var loop = loops[index] {
+            signals += loop.take(max(0, point.number(value)), at: .now, moment: host.now)
+            loops[index] = loop
+            states[index].told = loop.state == .alarm
+            return
+        }
+        let isActive = isActive(member, value)
+        let wasActive = before ?? watches[index].lastActive
+        let pulses = pulses(of: index, isActive: isActive, wasActive: before)
+        if pulses > 0 || before != isActive {
+            let told = point.signals(from: wasActive ?? false, to: isActive, pulses: pulses, away: before == nil)
+            // After an opening the present state is told whatever it was.
+            signals += told.isEmpty ? [Signal(point: point.name, .active(isActive))] : told
+        }
+        states[index].told = isActive
+        states[index].disagreements = 0
+    }
+
+    /// How often the point has been active since its last reading without being seen so.
+    private mutating func pulses(of index: Int, isActive: Bool, wasActive: Bool?) -> Int {
+        defer { lastTaken[index] = .now }
+        let point = driver.points[index]
+        if let latched = evidence[index]?.latched {
+            return watches[index].pulses(latched: latched, isActive: isActive, wasActive: wasActive)
+        }
+        if let count = evidence[index]?.count, let counter = point.counter {
+            let found = watches[index].pulses(
+                count: count, of: counter, isActive: isActive, inverted: point.inverted,
+                elapsed: lastTaken[index].map { .now - $0 } ?? .seconds(86_400))
+            if watches[index].countsNothing {
+                fault(
+                    index, .catching,
+                    "its counter, \(counter.place), stands still while the input changes: start it in the module; pulses "
+                        + "between two readings are not seen")
+            } else {
+                heal(index, .catching)
+            }
+            return found
+        }
+        watches[index].saw(isActive)
+        return 0
+    }
+
+    private mutating func takeHeartbeat(_ value: UInt16, of unit: Int) {
+        let within = driver.units[unit].heartbeatWithin
+        signals += heartbeats[unit, default: ModbusHeartbeat(unit)].take(value, within: within, at: .now)
     }
 
     private mutating func refused(_ reading: Reading, _ code: Int) -> Reading {
@@ -293,54 +551,50 @@ struct ModbusPoller {
         guard (1...3).contains(code) || reading.refusals >= Self.patience else { return reading }
         reading.retry = .now + Self.refusedPause
         for member in reading.block.members {
-            fault(
-                member.point,
-                "unit \(reading.block.unit) refuses \(reading.block.table) \(member.register): \(explain(code)); "
-                    + "check table and register (from 0)")
+            let why =
+                "unit \(reading.block.unit) refuses \(reading.block.table) \(member.register): \(ModbusReply.words(for: code)); "
+                + "check table and register (from 0)"
+            switch member.use {
+            case .state: fault(member.point, .reading, why)
+            case .latch, .counter: fault(member.point, .catching, why)
+            case .heartbeat:
+                signals += heartbeats[member.point, default: ModbusHeartbeat(member.point)].refused(why)
+            }
         }
         return reading
     }
 
-    private mutating func fault(_ point: Int, _ why: String) {
-        guard !states[point].isInFault else { return }
-        states[point].isInFault = true
+    private mutating func fault(_ point: Int, _ what: Fault, _ why: String) {
+        let isFirst = states[point].faults.isEmpty
+        states[point].faults.insert(what)
+        guard isFirst else { return }
         signals.append(Signal(point: driver.points[point].name, .fault("\(driver.points[point].name): \(why)")))
     }
 
+    private mutating func heal(_ point: Int, _ what: Fault) {
+        guard states[point].faults.remove(what) != nil, states[point].faults.isEmpty else { return }
+        signals.append(Signal(point: driver.points[point].name, .healthy))
+    }
+
     private mutating func fail(_ unit: Int, _ why: String, _ hasDied: Bool) -> String {
+        let isDead = !schedule.isAlive(unit)
+        driver.memory.with { $0.units[unit, default: UnitFigures()].failed(why, isDead: isDead) }
         if hasDied {
             signals.append(Signal(point: "unit-\(unit)", .fault("Modbus unit \(unit): \(why)")))
             // Told anew when it answers again: nobody knows what happened meanwhile.
             for reading in readings[unit] ?? [] {
-                for member in reading.block.members { states[member.point].told = nil }
+                for member in reading.block.members where member.use != .heartbeat {
+                    states[member.point].told = nil
+                    loops[member.point]?.pause()
+                }
             }
+            heartbeats[unit]?.pause()
         }
         return "unit \(unit): \(why)"
     }
 
-    /// The exceptions of Modbus Application Protocol V1.1b3, 7.
-    private func explain(_ code: Int) -> String {
-        let words = [
-            1: "it does not have this function", 2: "it does not have this address", 3: "it does not take this length",
-            4: "the device has failed", 8: "its memory has failed", 10: "the gateway has no path to it",
-            11: "the gateway gets no reply from it",
-        ]
-        return "\(words[code] ?? "an error") (exception \(code))"
-    }
-
     private func log(_ level: LogLevel, _ block: ReadBlock, _ message: String) {
-        let last = block.start + block.count - 1
-        host.log(level, "unit \(block.unit), \(block.table) \(block.start) to \(last): \(message)")
-    }
-}
-
-extension ModbusTable: CustomStringConvertible {
-    var description: String {
-        switch self {
-        case .coil: "coil"
-        case .discreteInput: "discrete-input"
-        case .holdingRegister: "holding-register"
-        case .inputRegister: "input-register"
-        }
+        let addresses = "\(block.start) to \(block.start + block.count - 1)"
+        host.log(level, "unit \(block.unit), \(block.table) \(addresses): \(message)")
     }
 }

@@ -110,13 +110,22 @@ struct TerminalResolver {
                     ["point", "output"].reduce(table) { table, what in
                         table.mapped(what) { points in
                             points.mappedEach { point, settings in
-                                complete(settings, kind: kind, point: "device.\(kind).\(device).\(what).\(point)")
+                                let path = "device.\(kind).\(device).\(what).\(point)"
+                                return namesItsTerminals(table, of: settings)
+                                    ? settings : complete(settings, kind: kind, point: path)
                             }
                         }
                     }
                 }
             }
         }
+    }
+
+    /// A point that says its unit, where the device or that unit has a profile, means a terminal of the profile and not of
+    /// the board.
+    private func namesItsTerminals(_ device: SettingNode, of point: SettingNode) -> Bool {
+        guard case .integer(let unit)? = point["unit"]?.value else { return false }
+        return device["profile"] != nil || device["unit"]?["\(unit)"]?["profile"] != nil
     }
 
     private mutating func complete(_ point: SettingNode, kind: String, point path: String) -> SettingNode {

@@ -65,6 +65,7 @@ struct DeviceReader {
             problems.add(table.place, "\(table.path): \(error)")
             return nil
         }
+        notices += built.notices.map { Problem(table.place, "\(table.path): \($0)") }
         return Device(
             name: name, driver: built, points: points, account: account, partition: partition, waitForReceiver: wait,
             outputs: outputs.read(table, of: name, waitsForReceiver: wait != nil),

@@ -130,6 +130,7 @@ final class ControlServer: Sendable {
             case .testPoint: client.send(try testPoint(request.name ?? "", person))
             case .testPath: client.send(try testPath(request.name ?? "", person))
             case .availability: try availability(request, client)
+            case .bus: try bus(request, client)
             case .discard: client.send(try discard(request, person))
             case .testMode: client.send(try testMode(request, person))
             case .receiver: client.send(try centre(request, person))

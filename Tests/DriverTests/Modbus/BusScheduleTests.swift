@@ -93,4 +93,107 @@ import Testing
         #expect(schedule.answered(9, from: at(0), at: at(0)) == false)
         #expect(schedule.next(at: at(0)) == .poll(unit: 1))
     }
+
+    /// What the living see of a bus in virtual time: their longest gap after `since`, and the shortest.
+    private func gaps(
+        units: Int, dead: Set<Int>, reply: Int, interval: Int, timeout: Int, from death: Int, until end: Int,
+        known: Bool = true
+    ) -> (longest: Int, shortest: Int, deadTries: Int) {
+        var schedule = BusSchedule(
+            units: Array(1...units), interval: .milliseconds(interval), timeout: { _ in .milliseconds(timeout) },
+            shortest: .milliseconds(80), at: start)
+        var now = 0
+        var last: [Int: Int] = [:]
+        var (longest, shortest, deadTries) = (0, Int.max, 0)
+        while now < end {
+            switch schedule.next(at: at(now)) {
+            case .wait(let until): now += max(1, Int((until - at(now)).milliseconds))
+            case .poll(let unit):
+                let patience = Int(schedule.patience(unit, at: at(now)).milliseconds)
+                if dead.contains(unit), !known || now >= death {
+                    deadTries += 1
+                    now += patience
+                    _ = schedule.failed(unit, at: at(now))
+                } else {
+                    if now >= death, let before = last[unit] {
+                        longest = max(longest, now - before)
+                        shortest = min(shortest, now - before)
+                    }
+                    last[unit] = now
+                    schedule.took(unit, .milliseconds(reply))
+                    now += reply
+                    _ = schedule.answered(unit, from: at(now - reply), at: at(now))
+                }
+            }
+        }
+        return (longest, shortest, deadTries)
+    }
+
+    /// One dead unit of four for 60 s: the others are read at less than twice their interval, and not more often after.
+    @Test(arguments: [(250, 500), (250, 1000), (500, 500), (1000, 500), (1000, 1000), (200, 200), (250, 100)])
+    func oneDeadOfFourHardlyDelaysTheOthers(interval: Int, timeout: Int) {
+        for death in stride(from: 5000, to: 5000 + interval, by: 37) {
+            let seen = gaps(
+                units: 4, dead: [3], reply: 15, interval: interval, timeout: timeout, from: death, until: death + 60_000
+            )
+            #expect(seen.longest < interval * 2, "\(interval) \(timeout) \(death)")
+            // No burst: what was late is not made up for by reading at once again.
+            #expect(seen.shortest > 0 && seen.shortest >= interval - 2 * timeout)
+            #expect((7...12).contains(seen.deadTries))
+        }
+    }
+
+    @Test func threeDeadOfFourHardlyDelayTheLast() {
+        // They fail in one row, once; after that only one of them is asked between two readings of the last.
+        let seen = gaps(
+            units: 4, dead: [1, 2, 4], reply: 15, interval: 250, timeout: 500, from: 5000, until: 65_000)
+        #expect(seen.longest < 750)
+        // A unit that was never heard gets its whole timeout every fourth time.
+        let unknown = gaps(
+            units: 4, dead: [2], reply: 15, interval: 250, timeout: 500, from: 5000, until: 65_000, known: false)
+        #expect(unknown.longest <= 250 + 500 + 4 * 15)
+    }
+
+    @Test func aSlowUnitGetsItsTime() {
+        var schedule = BusSchedule(
+            units: [1, 2], interval: .milliseconds(250), timeout: { _ in .milliseconds(800) },
+            shortest: .milliseconds(80),
+            at: start)
+        // Before anything is known of it.
+        #expect(schedule.patience(1, at: at(0)) == .milliseconds(800))
+        schedule.took(1, .milliseconds(20))
+        _ = schedule.answered(1, from: at(0), at: at(20))
+        schedule.took(2, .milliseconds(300))
+        _ = schedule.answered(2, from: at(20), at: at(320))
+        // Known to be slow.
+        #expect(schedule.patience(2, at: at(330)) == .milliseconds(620))
+        // Not known to be slow: what the other can spare.
+        #expect(schedule.patience(1, at: at(330)) < .milliseconds(250))
+        _ = schedule.failed(1, at: at(500))
+        // Something came of it after all.
+        schedule.wasLate(1)
+        #expect(schedule.patience(1, at: at(600)) == .milliseconds(800))
+        // Alone on its bus, it keeps nobody waiting.
+        var alone = BusSchedule(
+            units: [1], interval: .milliseconds(250), timeout: { _ in .milliseconds(800) }, at: start)
+        schedule.took(1, .milliseconds(20))
+        _ = alone.answered(1, from: at(0), at: at(20))
+        #expect(alone.patience(1, at: at(250)) == .milliseconds(800))
+    }
+
+    /// A unit that has been away for long may come back slower: now and then it gets its whole timeout.
+    @Test func aDeadUnitGetsItsWholeTimeNowAndThen() {
+        var schedule = BusSchedule(
+            units: [1, 2], interval: .milliseconds(250), timeout: { _ in .milliseconds(800) },
+            shortest: .milliseconds(80),
+            at: start)
+        for unit in [1, 2] {
+            schedule.took(unit, .milliseconds(20))
+            _ = schedule.answered(unit, from: at(0), at: at(20))
+        }
+        _ = schedule.failed(2, at: at(500))
+        #expect(schedule.patience(2, at: at(1000)) < .milliseconds(500))
+        #expect(schedule.patience(2, at: at(301_000)) == .milliseconds(800))
+        #expect(schedule.patience(2, at: at(361_000)) < .milliseconds(500))
+    }
 }
