@@ -21,6 +21,7 @@ struct ESPASession {
     private var retryAt: Int64?
     private var quietUntil: Int64 = .min
     private var hinted = false
+    private var shown = ShownBytes()
 
     init(_ driver: ESPADriver, _ host: any Host) {
         self.driver = driver
@@ -42,13 +43,14 @@ struct ESPASession {
             case .deadline, .output: break
             case .ready: try serve(try port.read(), port)
             }
+            if host.isWatched { shown.overdue(at: host.now.uptime).map(host.trace) }
             supervision.check(at: host.now.uptime)
             reportCondition()
         }
     }
 
     private var deadline: ContinuousClock.Instant? {
-        let next = [retryAt, supervision.nextCheck].compactMap(\.self).min()
+        let next = [retryAt, supervision.nextCheck, host.isWatched ? shown.deadline : nil].compactMap(\.self).min()
         return next.map { .now + .milliseconds(max(0, $0 - host.now.uptime)) }
     }
 
@@ -67,7 +69,13 @@ struct ESPASession {
             let byte = bytes[index]
             index += 1
             let before = host.now.uptime
-            guard let outcome = link.receive(byte, at: before) else { continue }
+            shown.came(byte, at: before).map(host.trace)
+            guard let outcome = link.receive(byte, at: before) else {
+                // It stands alone, and nothing comes of it.
+                if byte == ESPACharacter.eot { shown.passages(of: [byte], "EOT").forEach(host.trace) }
+                continue
+            }
+            if host.isWatched { shown.passages(of: nil, outcome.meaning).forEach(host.trace) }
             let answer = judge(outcome, at: before)
             if host.now.uptime - before > Limit.promptReport {
                 let since = try port.read()
@@ -90,6 +98,7 @@ struct ESPASession {
         if driver.replyDelay > .zero { _ = host.wait(until: .now + driver.replyDelay) }
         try port.write(answer)
         host.log(.debug, "> \(hexadecimal(answer))")
+        if host.isWatched { host.trace(Passage(.sent, answer, ESPALink.Answer.meaning(answer))) }
     }
 
     /// What to answer; nil for nothing. Returns when a call is stored.

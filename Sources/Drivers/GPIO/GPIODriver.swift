@@ -157,6 +157,7 @@ private struct Watched {
         let (edges, lost) = try input.edges()
         let level = try input.level()
         let clocks = Clocks(host)
+        if host.isWatched { show(edges, lost, level, host, clocks.edges) }
         return contact.observe(edges: edges, level: level, lost: lost, at: clocks.edges).map { change in
             switch change {
             case .level(let level, let since):
@@ -166,6 +167,18 @@ private struct Watched {
             case .calm(let time): Signal(point: point.name, .healthy, occurred: clocks.moment(time))
             }
         }
+    }
+}
+
+extension Watched {
+    /// For whoever watches: each edge as the kernel stamped it, before it is debounced.
+    private func show(_ edges: [(at: Int64, level: Bool)], _ lost: Bool, _ level: Bool, _ host: any Host, _ now: Int64)
+    {
+        for edge in edges {
+            let age = Double(max(0, now - edge.at) / 100_000) / 10
+            host.trace(Passage(.received, [], "\(point.name): edge to \(edge.level ? 1 : 0), \(age) ms ago"))
+        }
+        if lost { host.trace(Passage(.received, [], "\(point.name): edges were lost, it is now \(level ? 1 : 0)")) }
     }
 }
 

@@ -160,7 +160,7 @@ struct ModbusPoller {
         for index in writing.due(unit, at: .now) {
             let block = writing.blocks[index]
             let bits = writing.bits(index, wanted: host.output)
-            let reply = try inTurn { try $0.write(block, bits) }
+            let reply = try inTurn { [host] in try $0.write(block, bits, showing: host) }
             if let failure = try unitFailure(unit, reply) { return (failure, hasAnswered) }
             hasAnswered = true
             host.answers()
@@ -233,7 +233,9 @@ struct ModbusPoller {
         return (second, Set(unsure))
     }
 
-    private mutating func request(_ block: ReadBlock) throws -> ModbusReply { try inTurn { try $0.read(block) } }
+    private mutating func request(_ block: ReadBlock) throws -> ModbusReply {
+        try inTurn { [host] in try $0.read(block, showing: host) }
+    }
 
     /// One request, with the silence before it that the line needs.
     private mutating func inTurn(_ request: (ModbusLink) throws -> ModbusReply) throws -> ModbusReply {

@@ -22,6 +22,7 @@ struct PanelSession<Link: PanelLink> {
     /// What came while a report was stored and has not been judged yet.
     private var unread: [UInt8] = []
     private var isStopped = false
+    private var shown = ShownBytes()
 
     init(_ link: Link, _ host: any Host, _ supervision: LineSupervision) {
         self.link = link
@@ -41,13 +42,15 @@ struct PanelSession<Link: PanelLink> {
             }
             let now = host.now.uptime
             if let due = link.deadline, now >= due { try perform(link.tick(at: now), port) }
+            if host.isWatched { shown.overdue(at: host.now.uptime).map(host.trace) }
             supervision.check(at: host.now.uptime)
             reportCondition()
         }
     }
 
     private var deadline: ContinuousClock.Instant? {
-        let next = [retryAt, supervision.nextCheck, link.deadline].compactMap(\.self).min()
+        let next = [retryAt, supervision.nextCheck, link.deadline, host.isWatched ? shown.deadline : nil]
+            .compactMap(\.self).min()
         return next.map { .now + .milliseconds(max(0, $0 - host.now.uptime)) }
     }
 
@@ -55,7 +58,10 @@ struct PanelSession<Link: PanelLink> {
         supervision.received(received)
         unread += received
         while !unread.isEmpty, !isStopped {
-            try perform(link.receive(unread.removeFirst(), at: host.now.uptime), port)
+            let byte = unread.removeFirst()
+            let now = host.now.uptime
+            shown.came(byte, at: now).map(host.trace)
+            try perform(link.receive(byte, at: now), port)
         }
     }
 
@@ -65,9 +71,9 @@ struct PanelSession<Link: PanelLink> {
             case .frame(let bytes, let says):
                 supervision.valid(at: host.now.uptime)
                 host.answers()
-                host.trace(Passage(.received, bytes, says))
+                shown.passages(of: bytes, says).forEach(host.trace)
             case .strange(let bytes, let why):
-                host.trace(Passage(.received, bytes, "no frame: \(why)"))
+                shown.passages(of: bytes, "no frame: \(why)").forEach(host.trace)
                 logSparingly(.warning, "bytes that are no frame (\(why)): \(hexadecimal(bytes.prefix(80)))")
             case .send(let bytes, let says): try send(bytes, says, port)
             case .report(let signals, let accept, let refuse): try report(signals, accept, refuse, port)
