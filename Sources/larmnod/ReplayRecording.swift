@@ -86,8 +86,8 @@ private final class ReplayScreen: Sendable {
     func show(_ news: Replay.News, _ time: Int64) {
         let at = Moment(utc: max(0, time), uptime: time, clock: .unknown)
         switch news {
-        case .received(let bytes): show(WatchedLine("", .received, at: at, bytes: bytes))
-        case .answered(let bytes): show(WatchedLine("", .sent, at: at, bytes: bytes))
+        case .received(let bytes, let says): show(WatchedLine("", .received, at: at, bytes: bytes, text: says))
+        case .answered(let bytes, let says): show(WatchedLine("", .sent, at: at, bytes: bytes, text: says))
         case .differs(let words, let line):
             let place = line > 0 ? "line \(line)" : "the end"
             show(WatchedLine("", .differs, at: at, text: "\(place): \(words)"))

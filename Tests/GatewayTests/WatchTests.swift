@@ -68,6 +68,12 @@ import Testing
         #expect(rows[0] == "               … 2 as before")
         #expect(rows[1].hasSuffix("00 01 02 03 04 05 06 07 a long one"))
         #expect(rows.count == 5 && rows[4].hasSuffix("… 36 more (--hex)"))
+        // An answer that is as before is shown with what it answers, and counted with what is counted.
+        let ack = WatchedLine("espa.panel", Passage(.sent, [6], "ACK"), at: Self.at)
+        #expect(screen.rows(ack).count == 1)
+        #expect(screen.rows(passage([9], "new")).count == 1 && screen.rows(ack).count == 1)
+        #expect(screen.rows(passage([9], "new")) == [] && screen.rows(ack) == [])
+        #expect(screen.takeRepeats() == ["               … 2 as before"])
         var late = Self.at
         late.uptime += 20_000
         #expect(screen.rows(passage([0x04, 0x32, 0x05], "poll")) == [])

@@ -21,12 +21,12 @@ public enum PortReplay {
             switch step {
             case .received(let bytes):
                 try end.write(bytes)
-                show(.received(bytes), elapsed())
+                show(.received(bytes, ""), elapsed())
             case .pass(let milliseconds):
                 if waits(milliseconds / max(1, speedUp), for: stop) { return differences }
             case .sent(let bytes):
                 let answer = try answer(of: bytes.count, on: end, stop: stop)
-                if !answer.isEmpty { show(.answered(answer), elapsed()) }
+                if !answer.isEmpty { show(.answered(answer, ""), elapsed()) }
                 guard answer != bytes else { continue }
                 differences += 1
                 let came = answer.isEmpty ? "nothing within \(patience / 1000) s" : hexadecimal(answer)

@@ -7,8 +7,8 @@ import Synchronization
 public final class Replay: Host {
     /// What happens, as it happens, with the milliseconds since the beginning.
     public enum News: Sendable, Hashable {
-        case received([UInt8])
-        case answered([UInt8])
+        case received([UInt8], String)
+        case answered([UInt8], String)
         case reported(Signal)
         /// Not as recorded; in which line of the file (0: at its end).
         case differs(String, line: Int)
@@ -69,6 +69,13 @@ public final class Replay: Host {
     public func answers() {}
     public func output(_ name: String) -> Bool { false }
     public func log(_ level: LogLevel, _ message: String) {}
+
+    public var isWatched: Bool { true }
+
+    public func trace(_ passage: Passage) {
+        let isReceived = passage.direction == .received
+        tell(isReceived ? .received(passage.bytes, passage.meaning) : .answered(passage.bytes, passage.meaning))
+    }
 
     public func report(_ signals: [Signal]) throws {
         state.withLock { $0.reported += signals }
@@ -133,7 +140,6 @@ public final class Replay: Host {
 
     private func compare(_ bytes: [UInt8], _ number: Int) {
         let answer = received(count: bytes.count)
-        if !answer.isEmpty { tell(.answered(answer)) }
         guard answer != bytes else { return }
         let came = answer.isEmpty ? "nothing" : hexadecimal(answer)
         differs("answered \(came); recorded is \(hexadecimal(bytes))", number)
@@ -154,7 +160,6 @@ public final class Replay: Host {
     private func finish() -> Wake {
         let extra = received(count: 1, within: 5)
         if !extra.isEmpty {
-            tell(.answered(extra))
             differs("answered \(hexadecimal(extra)) at the end, which is not recorded", 0)
         }
         let more = state.withLock { $0.reported.dropFirst($0.checked) }
@@ -173,7 +178,6 @@ public final class Replay: Host {
 
     /// Sends, and waits until all of it has arrived at the other end.
     private func deliver(_ bytes: [UInt8], _ port: Int32) {
-        tell(.received(bytes))
         let before = bytesWaiting(at: port)
         _ = write(line.descriptor, bytes, bytes.count)
         for _ in 0..<2000 where bytesWaiting(at: port) - before < bytes.count { usleep(500) }

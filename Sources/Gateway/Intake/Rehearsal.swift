@@ -24,7 +24,8 @@ public struct Rehearsal {
             let isPoint = configured.contains(signal.point) && new.event.point == "\(normaliser.device).\(signal.point)"
             guard isPoint else { return new.event.watched }
             let words = signal.text.isEmpty ? "" : ": \(signal.text)"
-            return "\(new.event.qualifier) of the kind that the site file gives \(signal.point)\(words)"
+            let end = new.event.qualifier == .event ? "" : "the end of "
+            return "\(end)\(signal.point), of the kind that the site file gives it\(words)"
         }
     }
 }
