@@ -85,7 +85,7 @@ struct Simulate: ParsableCommand {
         let screen = PlayScreen(hex: hex)
         var player = PanelPlayer<Kind.Played>(on: end, show: screen.show)
         player.add(lines)
-        printError("Plays \(Kind.panel) on \(link ?? end.path). Ctrl-C ends it.")
+        printError("Plays \(Kind.panel).\nOn \(link ?? end.path); Ctrl-C ends it.")
         let isScripted = script != nil
         var console = Console()
         try player.run(
