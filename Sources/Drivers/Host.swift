@@ -34,6 +34,9 @@ public protocol Host: Sendable {
     /// What passed on the device's line, for a person who watches (`larmnod monitor`, `record`). Cheap when nobody does.
     func trace(_ passage: Passage)
 
+    /// Whether somebody watches now: asked before a passage is put into words that nothing else needs.
+    var isWatched: Bool { get }
+
     /// A line in the log, named after the device. Not an event: nobody at the centre sees it.
     func log(_ level: LogLevel, _ message: String)
 }
@@ -78,6 +81,7 @@ extension Host {
     public func trace(_ passage: Passage) {}
     public var kept: [UInt8] { [] }
     public func keep(_ bytes: [UInt8]) throws { if !bytes.isEmpty { throw ReportError("nothing can be kept here") } }
+    public var isWatched: Bool { false }
     /// Waits without descriptors: the only way that a driver sleeps.
     public func wait(until deadline: ContinuousClock.Instant) -> Wake { wait(for: [], until: deadline) }
     public func report(_ signal: Signal) throws { try report([signal]) }

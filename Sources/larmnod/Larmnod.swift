@@ -11,7 +11,8 @@ struct Larmnod: AsyncParsableCommand {
         version: Version.current,
         subcommands: [
             Run.self, Check.self, Status.self, Events.self, Availability.self, Bus.self, Test.self, TestMode.self,
-            Discard.self, ReceiverCommand.self, Receive.self,
+            Discard.self, ReceiverCommand.self, Receive.self, Monitor.self, Record.self, ReplayRecording.self,
+            Simulate.self,
         ])
 }
 

@@ -3,89 +3,6 @@ import Testing
 
 @testable import Drivers
 
-/// A recording of a serial panel, read as Recordings/README.md tells.
-struct Recording: Sendable, CustomTestStringConvertible {
-    struct Wrong: Error, CustomStringConvertible {
-        var description: String
-    }
-
-    var file: String
-    var head: [String: String] = [:]
-    var settings: [(String, SettingNode.Value)] = []
-    var points: SerialSupport.Points = []
-    /// The steps, given the port's path.
-    var steps: [ScriptHost.Step] = []
-    var testDescription: String { file }
-
-    init(_ text: String, file: String, port: String) throws {
-        self.file = file
-        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            do {
-                try read(line.trimmingCharacters(in: .whitespaces), port)
-            } catch {
-                throw Wrong(description: "\(file):\(number + 1): \(error): \(line)")
-            }
-        }
-        for key in ["make", "model", "firmware", "line", "provenance"] where head[key] == nil {
-            throw Wrong(description: "\(file): the head does not say \(key)")
-        }
-    }
-
-    private mutating func read(_ line: String, _ port: String) throws {
-        if line.isEmpty || line.hasPrefix("//") { return }
-        let rest = line.dropFirst().trimmingCharacters(in: .whitespaces)
-        switch line.prefix(1) {
-        case "#": try readHead(rest)
-        case "<": steps.append(.send(try SerialSupport.bytes(rest)))
-        case ">": steps.append(.expect(try SerialSupport.bytes(rest)))
-        case "+":
-            guard rest.hasSuffix("ms"), let milliseconds = Int64(rest.dropLast(2)) else {
-                throw Wrong(description: "expected a time, as +250ms")
-            }
-            steps.append(.pass(milliseconds: milliseconds))
-        case "=":
-            let words = rest.split(separator: " ")
-            guard words.count >= 2, ["call", "cleared", "fault", "healthy", "active"].contains(words[1]) else {
-                throw Wrong(description: "expected POINT call, cleared, fault, healthy or active")
-            }
-            steps.append(.reported(rest.replacingOccurrences(of: "PORT", with: port)))
-        default: throw Wrong(description: "expected #, <, >, +, = or //")
-        }
-    }
-
-    private mutating func readHead(_ line: String) throws {
-        let words = line.split(separator: " ", maxSplits: 1).map(String.init)
-        switch words.first {
-        case "setting": settings.append(try Self.value(words.last ?? ""))
-        case "point":
-            let parts = (words.last ?? "").split(separator: " ", maxSplits: 1).map(String.init)
-            guard let name = parts.first else { throw Wrong(description: "expected a point's name") }
-            let conditions = parts.count == 2 ? [try Self.value(parts[1])] : []
-            if let index = points.firstIndex(where: { $0.0 == name }) {
-                points[index].1 += conditions
-            } else {
-                points.append((name, conditions))
-            }
-        default:
-            guard let colon = line.firstIndex(of: ":") else { return }
-            head[String(line[..<colon])] = line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
-        }
-    }
-
-    private static func value(_ text: String) throws -> (String, SettingNode.Value) {
-        guard let equals = text.firstIndex(of: "=") else { throw Wrong(description: "expected KEY = VALUE") }
-        let key = text[..<equals].trimmingCharacters(in: .whitespaces)
-        let value = text[text.index(after: equals)...].trimmingCharacters(in: .whitespaces)
-        // A station's address and a called address are texts, digits or not.
-        if value.hasPrefix("\""), value.hasSuffix("\""), value.count >= 2 {
-            return (key, .string(String(value.dropFirst().dropLast())))
-        }
-        if key.hasPrefix("address") || key == "control-station" { return (key, .string(value)) }
-        if value == "true" || value == "false" { return (key, .boolean(value == "true")) }
-        return (key, Int64(value).map { .integer($0) } ?? .string(value))
-    }
-}
-
 @Suite struct RecordingTests {
     private static let folder = SerialSupport.folder.appending(path: "Recordings")
     private static let kinds: [any Driver.Type] = panelDrivers
@@ -94,31 +11,34 @@ struct Recording: Sendable, CustomTestStringConvertible {
         ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
         .filter { $0.hasSuffix(".txt") }.sorted()
 
-    /// The kind whose name a file begins with; the longest where several fit.
-    private static func kind(of file: String) -> (any Driver.Type)? {
-        kinds.filter { file.hasPrefix("\($0.name)-") }.max { $0.name.count < $1.name.count }
+    private static func recording(_ file: String, port: String = "/dev/x") throws -> Recording {
+        let text = try String(contentsOf: folder.appending(path: file), encoding: .utf8)
+        return try Recording(text, file: file, port: port)
     }
 
-    @Test func everyKindHasRecordings() {
-        for kind in Self.kinds {
-            #expect(Self.files.contains { Self.kind(of: $0)?.name == kind.name }, "none of \(kind.name)")
-        }
+    @Test func everyKindHasRecordings() throws {
+        let there = try Self.files.map { try Self.recording($0).kind(among: Self.kinds)?.name }
+        for kind in Self.kinds { #expect(there.contains(kind.name), "none of \(kind.name)") }
     }
 
     @Test(arguments: files) func replays(_ file: String) throws {
-        let kind = try #require(Self.kind(of: file), "\(file): its name begins with no driver's name")
         let line = try PseudoTerminal()
-        let text = try String(contentsOf: Self.folder.appending(path: file), encoding: .utf8)
-        let recording = try Recording(text, file: file, port: line.path)
-        let entries =
-            [("port", .string(line.path)), ("line", .string(recording.head["line"] ?? ""))] + recording.settings
-        let settings = SerialSupport.settings(entries, points: recording.points)
+        let recording = try Self.recording(file, port: line.path)
+        let kind = try #require(
+            recording.kind(among: Self.kinds), "\(file): neither its head nor its name says the driver")
+        let settings = recording.table(of: kind.name, port: line.path)
         let driver = try kind.init(settings)
         settings.refuseUnread()
         #expect(settings.problems.all == [])
-        let host = ScriptHost(line, recording.steps)
+        let host = ScriptHost(line, recording.steps.map(\.step.script))
         try driver.run(host)
         #expect(!host.signals.isEmpty)
+    }
+
+    /// The tool that a technician has says the same of each.
+    @Test(arguments: files) func replaysAsACommand(_ file: String) throws {
+        let kind = try #require(try Self.recording(file).kind(among: Self.kinds))
+        #expect(try Replay.run(kind, read: { try Self.recording(file, port: $0) }) == 0)
     }
 
     @Test(arguments: [
@@ -128,5 +48,16 @@ struct Recording: Sendable, CustomTestStringConvertible {
     func aWrongRecordingIsRefused(_ line: String, _ why: String) {
         let error = #expect(throws: Recording.Wrong.self) { try Recording(line, file: "x.txt", port: "/dev/x") }
         #expect(error?.description.contains(why) == true)
+    }
+}
+
+extension Recording.Step {
+    var script: ScriptHost.Step {
+        switch self {
+        case .received(let bytes): .send(bytes)
+        case .sent(let bytes): .expect(bytes)
+        case .pass(let milliseconds): .pass(milliseconds: milliseconds)
+        case .reported(let summary): .reported(summary)
+        }
     }
 }

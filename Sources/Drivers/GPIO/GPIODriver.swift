@@ -180,9 +180,11 @@ private struct Watched {
     mutating func read(_ host: any Host) throws(DeviceError) -> [Signal] {
         let (edges, lost) = try input.edges()
         let level = try input.level()
-        // What is too short to be told can be seen all the same.
-        for edge in edges { host.trace(Passage(.received, [], "\(point.name) \(edge.level ? "closes" : "opens")")) }
-        if lost { host.trace(Passage(.received, [], "\(point.name): more edges than the kernel keeps")) }
+        if host.isWatched {
+            // What is too short to be told can be seen all the same.
+            for edge in edges { host.trace(Passage(.received, [], "\(point.name) \(edge.level ? "closes" : "opens")")) }
+            if lost { host.trace(Passage(.received, [], "\(point.name): more edges than the kernel keeps")) }
+        }
         let clocks = Clocks(host)
         let changes = contact.observe(edges: edges, level: level, lost: lost, at: clocks.edges)
         for case .level(let level, let since) in changes { told = (level, since) }

@@ -304,7 +304,7 @@ struct ModbusPoller {
         for index in writing.due(unit, at: .now) {
             let block = writing.blocks[index]
             let bits = writing.bits(index, wanted: host.output)
-            let reply = try inTurn { try $0.write(block, bits) }
+            let reply = try inTurn { [host] in try $0.write(block, bits, showing: host) }
             if let failure = try unitFailure(unit, reply) { return (failure, hasAnswered) }
             hasAnswered = true
             host.answers()
@@ -413,7 +413,9 @@ struct ModbusPoller {
         driver.points[member.point].counter?.value(values)
     }
 
-    private mutating func request(_ block: ReadBlock) throws -> ModbusReply { try inTurn { try $0.read(block) } }
+    private mutating func request(_ block: ReadBlock) throws -> ModbusReply {
+        try inTurn { [host] in try $0.read(block, showing: host) }
+    }
 
     /// One request, with the silence before it that the line needs. What has come unasked is thrown away first: it would
     /// be taken for the reply.

@@ -34,6 +34,7 @@ struct PanelSession<Link: PanelLink> {
     private var isStopped = false
     /// The host keeps what the next report will say.
     private var isKeeping = false
+    private var shown = ShownBytes()
 
     init(
         _ link: Link, _ host: any Host, _ supervision: LineSupervision, replyDelay: Duration = .zero,
@@ -66,6 +67,7 @@ struct PanelSession<Link: PanelLink> {
                 try perform(link.tick(at: now), port)
                 try judge(port)
             }
+            if host.isWatched { shown.overdue(at: host.now.uptime).map(host.trace) }
             try look(at: port)
             reportCondition()
         }
@@ -84,13 +86,18 @@ struct PanelSession<Link: PanelLink> {
     }
 
     private var deadline: ContinuousClock.Instant? {
-        let next = [portCheckAt, retryAt, supervision.nextCheck, link.deadline].compactMap(\.self).min()
+        let next = [
+            portCheckAt, retryAt, supervision.nextCheck, link.deadline, host.isWatched ? shown.deadline : nil,
+        ].compactMap(\.self).min()
         return next.map { .now + .milliseconds(max(0, $0 - host.now.uptime)) }
     }
 
     private mutating func judge(_ port: borrowing SerialPort) throws {
         while !unread.isEmpty, !isStopped {
-            try perform(link.receive(unread.removeFirst(), at: host.now.uptime), port)
+            let byte = unread.removeFirst()
+            let now = host.now.uptime
+            shown.came(byte, at: now).map(host.trace)
+            try perform(link.receive(byte, at: now), port)
         }
         isOverdue = false
     }
@@ -110,10 +117,10 @@ struct PanelSession<Link: PanelLink> {
             case .frame(let bytes, let says):
                 supervision.valid(at: host.now.uptime)
                 host.answers()
-                host.trace(Passage(.received, bytes, says))
+                shown.passages(of: bytes, says).forEach(host.trace)
             case .strange(let bytes, let why):
                 supervision.strange(bytes.count, at: host.now.uptime)
-                host.trace(Passage(.received, bytes, "no frame: \(why)"))
+                shown.passages(of: bytes, "no frame: \(why)").forEach(host.trace)
                 logSparingly(.warning, "bytes that are no frame (\(why)): \(hexadecimal(bytes.prefix(80)))")
             case .send(let bytes, let says): if !isOverdue || unread.isEmpty { try send(bytes, says, port) }
             case .notUnderstood(let why):

@@ -44,13 +44,19 @@ public final class ControlConnection {
     }
 
     /// The next answer, as it came; nil when there are no more.
-    public func line() throws(ControlRefusal) -> [UInt8]? {
+    /// - Parameter stop: a descriptor that ends the wait when it is readable; nil is returned then.
+    public func line(unless stop: Int32 = -1) throws(ControlRefusal) -> [UInt8]? {
         while true {
             if let end = buffer.firstIndex(of: UInt8(ascii: "\n")) {
                 let line = Array(buffer[..<end])
                 buffer.removeFirst(end + 1)
                 if let refusal = try? JSONDecoder().decode(ControlRefusal.self, from: Data(line)) { throw refusal }
                 return line
+            }
+            if stop >= 0 {
+                var polled = [stop, descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+                guard poll(&polled, 2, -1) > 0 else { continue }
+                if polled[0].revents != 0 { return nil }
             }
             var chunk = [UInt8](repeating: 0, count: 65536)
             let count = recv(descriptor, &chunk, chunk.count, 0)

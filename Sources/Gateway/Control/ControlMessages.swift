@@ -2,11 +2,11 @@
 /// the product: `--json` prints the answers as they are. Times are milliseconds since 1970 UTC.
 public struct ControlRequest: Codable, Sendable {
     public enum Command: String, Codable, Sendable {
-        case status, events, testPoint, testPath, discard, testMode, receiver, availability, bus
+        case status, events, testPoint, testPath, discard, testMode, receiver, availability, bus, watch
     }
 
     public var command: Command
-    /// `bus`: one device. `testPoint`: a point's full name; `testPath`: a path's name; `testMode`: "on", "off" or "status".
+    /// `bus`, `watch`: one device; nil: all of them. `testPoint`: a point's full name; `testPath`: a path's name; `testMode`: "on", "off" or "status".
     public var name: String?
     /// `events`: only those that wait or are parked; go on as they come; how many at first. `testMode`: for how many seconds
     /// (`limit`).

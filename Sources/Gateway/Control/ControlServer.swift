@@ -134,6 +134,7 @@ final class ControlServer: Sendable {
             case .discard: client.send(try discard(request, person))
             case .testMode: client.send(try testMode(request, person))
             case .receiver: client.send(try centre(request, person))
+            case .watch: try watch(request, client)
             }
         } catch let refusal as ControlRefusal { client.send(refusal) } catch {
             client.send(ControlRefusal("\(error)"))
@@ -217,13 +218,39 @@ final class ControlClient: Sendable {
         return poll(&polled, 1, milliseconds) <= 0
     }
 
+    /// Keeps what the kernel holds for a slow reader small, in bytes: what it cannot take is then lost here, and counted.
+    func limitBuffer(to bytes: Int32) {
+        var bytes = bytes
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// Sends as much as the reader takes at once, and keeps the rest in `bytes`; waits a little where it takes nothing.
+    /// - Returns: false when the asker is gone.
+    func push(_ bytes: inout [UInt8], within milliseconds: Int32) -> Bool {
+        // Whatever it says now, a closing included, is its farewell.
+        var polled = pollfd(fd: descriptor, events: Int16(bytes.isEmpty ? POLLIN : POLLIN | POLLOUT), revents: 0)
+        guard poll(&polled, 1, milliseconds) > 0 else { return true }
+        guard polled.revents & Int16(POLLIN | POLLHUP | POLLERR) == 0 else { return false }
+        let count = bytes.withUnsafeBytes {
+            Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+        }
+        if count > 0 { bytes.removeFirst(count) }
+        return count > 0 || errno == EAGAIN || errno == EINTR
+    }
+
+    /// An answer as it is sent: a line of JSON.
+    static func line(of answer: some Encodable) -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        guard let bytes = try? Array(encoder.encode(answer)) else { return [] }
+        return bytes + [UInt8(ascii: "\n")]
+    }
+
     /// - Returns: false when the asker is gone.
     @discardableResult
     func send(_ answer: some Encodable) -> Bool {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard var bytes = try? Array(encoder.encode(answer)) else { return false }
-        bytes.append(UInt8(ascii: "\n"))
+        let bytes = Self.line(of: answer)
+        guard !bytes.isEmpty else { return false }
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {

@@ -17,6 +17,8 @@ final class DeviceHost: Host {
     let state: Mutex<State>
     /// Uptime in milliseconds when the driver last showed itself: the watchdog's evidence.
     private let lastSign: Atomic<Int64>
+    /// What passes on its line, for whoever watches.
+    let watch = LineWatch()
 
     struct State {
         var chatter: Chatter
@@ -66,7 +68,11 @@ final class DeviceHost: Host {
             ids = try take { known in
                 normaliser.events(signals, heard: heard, now: now, known: known)
             }
-        } catch { throw ReportError(error.description) }
+        } catch {
+            tellWatchers(.notStored(signals, error.description))
+            throw ReportError(error.description)
+        }
+        tellWatchers(.reported(signals, ids))
         state.withLock { state in
             // Only a lasting state has a first reading, and a panel may say any number of other names.
             for signal in signals {
@@ -175,6 +181,7 @@ final class DeviceHost: Host {
 
     /// The device is about to be opened: what it says first of each point is a first reading again.
     func opening() {
+        tellWatchers(.opening)
         state.withLock { state in
             state.heard = []
             state.answersSince = nil
@@ -191,6 +198,7 @@ final class DeviceHost: Host {
             return state.why != why
         }
         if isNews { log(.error, "lost: \(why)") }
+        tellWatchers(.lost(why))
         tell(lost: true, why)
     }
 

@@ -1,0 +1,150 @@
+"""See it speak: a line watched, recorded and replayed, and a panel that is played, by the program's own commands."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import time
+
+import rig
+from rig import eventually, expect, require, table
+
+SCRIPT = "fire 12 Brand i kök\nafter 200ms burglary 3 area 2\nrestore 12\nwait\n"
+
+
+def site(case, script=SCRIPT):
+    """A transmitter with an alarm receiver's line, and what plays the receiver: started by the returned function."""
+    port = case.path("radio-line")
+    file = case.directory / "script"
+    file.write_text(script, encoding="utf-8")
+
+    def play(*options):
+        process = case.start("played", [
+            case.program, "simulate", "receiver-line", "--pty", "--link", port, "--script", file, "--stay", *options])
+        eventually("the played panel has a line", lambda: pathlib.Path(port).exists())
+        return process
+
+    centre = rig.Receiver(case)
+    gateway = rig.Gateway(
+        case, rig.path("a", centre.address),
+        table("device.receiver-line.radio", port=port, format="sur-gard", silence="0s"))  # fmt: skip
+    return centre, gateway, play
+
+
+def test_played_panel_reaches_the_centre(case):
+    """a played panel's events reach the centre; monitor shows both directions, what was reported and the event"""
+    centre, gateway, play = site(case, "after 2s " + SCRIPT)
+    played = play()
+    gateway.start()
+    command = [case.program, "monitor", "--socket", gateway.socket]
+    words = case.start("words", [*command, "radio"])
+    lines = case.start("lines", [*command, "receiver-line.radio", "--json", "--all"])
+    centre.until("the fire", lambda e: e["sia"] == "FA" and e["zone"] == 12)
+    centre.until("the break-in", lambda e: e["sia"] == "BA" and e["zone"] == 3)
+    centre.until("the end of the fire", lambda e: e["contactId"] == "110" and e["qualifier"] == "restore")
+    eventually("all is taken", played.text, lambda text: text.count("TAKEN: ") == 3)
+
+    def seen():
+        return [json.loads(line) for line in lines.text().splitlines()]
+
+    whats = ["watching", "received", "sent", "signal", "event"]
+    eventually("monitor --json has all of it", seen, lambda found: set(whats) <= {line["what"] for line in found})
+    eventually("the end is seen", seen, lambda found: any("restore" in line.get("text", "") for line in found))
+    fire = next(line for line in seen() if line["what"] == "event" and "FA/110" in line["text"])
+    expect("the event's number", fire["event"], next(e["event"] for e in gateway.events() if e["sia"] == "FA"))
+    order = [line["what"] for line in seen() if line["what"] in ("received", "signal", "sent")]
+    index = next(i for i, line in enumerate(seen()) if "zone 12" in line.get("text", "") and line["what"] == "signal")
+    require("reported before it is answered", "sent" in [line["what"] for line in seen()[index:]], order)
+    screen = words.text()
+    require("bytes beside their meaning", re.search(r"< 35 30 31 31 20 31 38 31 +1110 zone 12 of 1234", screen), screen)
+    require("answers too", re.search(r"> 06 +accepted", screen), screen)
+    require("at most 80 columns", max(map(len, screen.splitlines())) <= 80, screen)
+    lines.popen.send_signal(signal.SIGINT)
+    eventually("Ctrl-C ends it", lambda: not lines.is_running())
+
+
+def test_recorded_is_replayed(case):
+    """record, and replay: no difference; a changed recording is found out; nothing is overwritten"""
+    centre, gateway, play = site(case, "after 3s " + SCRIPT)
+    play()
+    gateway.start()
+    file = case.directory / "from-the-field.txt"
+    record = [case.program, "record", "receiver-line.radio", file, "--config", gateway.file, "--socket", gateway.socket]
+    recording = case.start("record", [*record, "--make", "Sur-Gard", "--provenance", "played"])
+    centre.until("the end of the fire", lambda e: e["contactId"] == "110" and e["qualifier"] == "restore")
+    eventually("it is recorded", file.read_text, lambda text: "3110 zone 12" in text)
+    recording.popen.send_signal(signal.SIGINT)
+    expect(f"exit status of record ({recording.text()})", recording.popen.wait(30), 0)
+    text = file.read_text()
+    for line in ("# driver: receiver-line", "# make: Sur-Gard", "# firmware: unknown", "# line: 9600 8N1"):
+        require(f"the head says {line}", line in text.splitlines(), text)
+    require("no key or account of the site", "4711" not in text, text)
+
+    result = case.run([case.program, "replay", file])
+    expect(f"exit status of replay ({result.stdout})", result.returncode, 0)
+    require("it shows the events", "event: fire FA/110" in result.stdout, result.stdout)
+    other = case.directory / "other.txt"
+    other.write_text(text.replace("1130 zone 3 ", "1130 zone 4 "))
+    result = case.run([case.program, "replay", other])
+    expect("exit status where it differs", result.returncode, 1)
+    require("it says where", re.search(r"line \d+: reported 1234-zone-3 .* recorded is 1234-zone-3 .*zone 4",
+                                       " ".join(result.stdout.split())), result.stdout)  # fmt: skip
+    result = case.run(record, stdin=open(os.devnull))
+    expect("exit status where the file is there", result.returncode, 1)
+    require("it is left as it is", file.read_text() == text and "there already" in result.stdout, result.stdout)
+
+
+def test_played_onto_a_port(case):
+    """a recording is played onto a port, as the panel would: the transmitter answers as recorded, and the centre hears"""
+    centre, gateway, _ = site(case)
+    ends = [case.path("radio-line"), case.path("theirs")]
+    case.start("socat", ["socat", *(f"pty,raw,echo=0,link={end}" for end in ends)])
+    eventually("socat makes the line", lambda: all(os.path.exists(end) for end in ends))
+    gateway.start()
+    file = rig.ROOT / "Tests" / "DriverTests" / "Recordings" / "receiver-line-sur-gard-contact-id.txt"
+    time.sleep(1)  # the line is opened, and what had come before it was is dropped
+    result = case.run([case.program, "replay", file, "--port", ends[1], "--speed-up", "5"])
+    expect(f"exit status ({result.stdout})", result.returncode, 0)
+    centre.until("its alarm", lambda e: e["contactId"] == "130" and e["account"] == "1234")
+
+
+def test_nobody_there(case):
+    """without a daemon, monitor says so and what to do; alone it only listens, and says so loudly"""
+    centre, gateway, play = site(case, "fire 12\n")
+    result = case.run([case.program, "monitor", "radio", "--socket", gateway.socket])
+    expect("exit status", result.returncode, 1)
+    require("what to do", "no larmnod runs" in result.stdout and "--alone" in result.stdout, result.stdout)
+    played = play()
+    alone = case.start("alone", [case.program, "monitor", "radio", "--alone", "--config", gateway.file])
+    eventually("it hears the panel", alone.text, lambda text: "link test" in text and "NOTHING IS STORED" in text)
+    eventually("the panel gets no answer", played.text, lambda text: "NOT TAKEN" in text)
+    require("nothing is taken", "TAKEN: fire" not in played.text().replace("NOT TAKEN", ""), played.text())
+    require("nothing was sent", re.search(r"\d > ", alone.text()) is None, alone.text())
+    alone.kill()
+    gateway.start()
+    result = case.run([case.program, "monitor", "radio", "--alone", "--config", gateway.file])
+    require("refused where the daemon runs", result.returncode == 1 and "leave --alone out" in result.stdout, result.stdout)
+    centre.until("what waited at the panel", lambda e: e["sia"] == "FA")
+
+
+def test_slow_watcher(case):
+    """a watcher that reads nothing holds up no driver, and no event"""
+    centre, gateway, play = site(case, "".join(f"burglary {n}\n" for n in range(1, 301)) + "wait\n")
+    played = play()
+    gateway.start()
+    watchers = []
+    for _ in range(3):
+        watcher = socket.socket(socket.AF_UNIX)
+        watcher.connect(gateway.socket)
+        watcher.sendall(b'{"command":"watch"}\n')
+        watchers.append(watcher)
+    eventually("all is taken", played.text, lambda text: text.count("TAKEN: ") == 300)
+    gateway.until_delivered()
+    expect("all arrived", len([e for e in centre.feed() if e["sia"] == "BA"]), 300)
+    watchers[0].settimeout(20)
+    text = b""
+    while b'"missed"' not in text:
+        text += watchers[0].recv(65536)
+    gateway.stop()
