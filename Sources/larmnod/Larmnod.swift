@@ -11,7 +11,7 @@ struct Larmnod: AsyncParsableCommand {
         version: Version.current,
         subcommands: [
             Run.self, Check.self, Status.self, Events.self, Availability.self, Test.self, TestMode.self, Discard.self,
-            ReceiverCommand.self, Receive.self,
+            ReceiverCommand.self, Receive.self, BoardCommand.self,
         ])
 }
 

@@ -93,7 +93,7 @@ struct ConfigurationExampleTests {
 
     @Test(
         "Every terminal of every board is one that its driver takes",
-        arguments: ["raspberry-pi-4", "generic-pc-modbus", "demo"])
+        arguments: BoardTests.boards)
     func terminals(board: String) throws {
         let folder = try Folder()
         let file = repository.appendingPathComponent("board-configs/\(board).toml")
