@@ -28,6 +28,7 @@ lint: # The sources are formatted, and generated files are fresh
 	@scripts/setup.sh test
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift
 	python3 scripts/generate-vocabulary.py --check
+	python3 scripts/generate-devices.py --check
 
 unit: # The Swift tests
 	@scripts/setup.sh test
