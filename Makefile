@@ -56,7 +56,7 @@ mutations: # Each planted bug is found by the simulation
 
 test-board: build ## The real executable on a virtual board: GPIO lines, a UART, power cuts (first time: builds a kernel)
 	@scripts/setup.sh test
-	scripts/board/run.sh $(PROGRAM)
+	scripts/board/run.sh $(PROGRAM) $(addprefix --tests ,$(wildcard .build/debug/larmnodPackageTests.xctest))
 
 bench: build ## Measure speed and size beside their floors
 	@scripts/setup.sh test
