@@ -36,7 +36,8 @@ struct BoardTests {
         #expect(Self.catalogue.problems.isEmpty)
         let known = [
             "beaglebone-black", "generic-pc-modbus", "olimex-olinuxino-lime", "orange-pi-3b", "orange-pi-5",
-            "orange-pi-zero", "raspberry-pi-4", "raspberry-pi-5", "rock-5b", "rock-pi-4", "virtual-board",
+            "orange-pi-zero", "raspberry-pi-4", "raspberry-pi-5", "revolution-pi", "rock-5b", "rock-pi-4",
+            "virtual-board",
         ]
         for board in known { #expect(Self.boards.contains(board)) }
         #expect(Self.catalogue.files.map(\.id) == Self.boards)

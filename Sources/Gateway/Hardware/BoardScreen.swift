@@ -64,7 +64,7 @@ public struct BoardScreen {
         guard let best = fits.first else {
             add("No board file fits: give points their chip and line, or write a board file")
             add("(docs/configuration.md, Boards). \"larmnod board list\" shows those there are.")
-            let modules = catalogue.files.filter { !$0.terminals.contains { $0.device == "gpio" } }.map(\.id)
+            let modules = catalogue.files.filter { $0.terminals.contains { $0.device == "modbus" } }.map(\.id)
             if hardware.chips.isEmpty, !modules.isEmpty {
                 add("There is no GPIO line. Files for modules on a bus: \(listed(modules))")
             }
