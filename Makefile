@@ -56,7 +56,8 @@ mutations: # Each planted bug is found by the simulation
 
 test-board: build ## The real executable on a virtual board: GPIO lines, a UART, power cuts (first time: builds a kernel)
 	@scripts/setup.sh test
-	scripts/board/run.sh $(PROGRAM) $(addprefix --tests ,$(wildcard .build/debug/larmnodPackageTests.xctest))
+	scripts/board/run.sh $(PROGRAM) $(if $(wildcard scripts/libgpiod2.sh),--also "$$(scripts/libgpiod2.sh build $(RELEASE))") \
+		$(addprefix --tests ,$(wildcard .build/debug/larmnodPackageTests.xctest))
 
 bench: build ## Measure speed and size beside their floors
 	@scripts/setup.sh test

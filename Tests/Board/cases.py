@@ -185,7 +185,7 @@ def power_cuts(rig):
     print(f"     {calls} calls, {rig.disk.flushes} flushes, {rig.disk.lost} unflushed blocks lost")
 
 
-# What a program does over libgpiod: tried with each version of it.
+# What a program does over libgpiod.
 CONTACTS = [
     state_after_start,
     normally_open,
@@ -193,11 +193,12 @@ CONTACTS = [
     overflow,
     debounce,
     removed_and_replaced,
-    *outputs.CASES,
+    outputs.output_follows_point,
 ]
 
 CASES = [
     *CONTACTS,
+    *(case for case in outputs.CASES if case not in CONTACTS),
     serial_call,
     *lines.CASES,
     acknowledged_when_written,
