@@ -28,6 +28,7 @@ lint: # The sources are formatted, and generated files are fresh
 	@scripts/setup.sh test
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift
 	python3 scripts/generate-vocabulary.py --check
+	python3 scripts/generate-devices.py --check
 
 unit: # The Swift tests
 	@scripts/setup.sh test
@@ -59,7 +60,8 @@ mutations: # Each planted bug is found by the simulation
 
 test-board: build ## The real executable on a virtual board: GPIO lines, a UART, power cuts (first time: builds a kernel)
 	@scripts/setup.sh test
-	scripts/board/run.sh $(PROGRAM)
+	scripts/board/run.sh $(PROGRAM) $(if $(wildcard scripts/libgpiod2.sh),--also "$$(scripts/libgpiod2.sh build $(RELEASE))") \
+		$(addprefix --tests ,$(wildcard .build/debug/larmnodPackageTests.xctest))
 
 bench: build ## Measure speed and size beside their floors
 	@scripts/setup.sh test

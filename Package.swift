@@ -53,6 +53,8 @@ let package = Package(
             exclude: [
                 "GPIO/CGPIO", "Modbus/CModbus", "SerialPort/CSerialPort",
                 "GPIO/README.md", "GPIO/example.toml", "Modbus/README.md", "Modbus/example.toml", "Modbus/profiles.md",
+                "GPIO/README.md", "GPIO/example.toml", "Modbus/README.md", "Modbus/example.toml",
+                "RevPi/README.md", "RevPi/example.toml",
                 "SerialPort/README.md", "ESPA/README.md", "ESPA/example.toml", "ReceiverLine/README.md",
                 "ReceiverLine/example.toml", "EndOfLine/README.md", "IIO/README.md", "IIO/example.toml",
                 "ReceiverLine/example.toml",

@@ -12,12 +12,13 @@ struct Larmnod: AsyncParsableCommand {
         subcommands: [
             Run.self, Check.self, Status.self, Events.self, Availability.self, Bus.self, Test.self, TestMode.self,
             Discard.self, ReceiverCommand.self, Receive.self, Monitor.self, Record.self, ReplayRecording.self,
-            Simulate.self,
+            Simulate.self, BoardCommand.self,
         ])
 }
 
 /// Every kind of device there is. A new driver is one line here.
-let drivers: [any Driver.Type] = [GPIODriver.self, IIODriver.self, ModbusDriver.self] + panelDrivers
+let drivers: [any Driver.Type] =
+    [GPIODriver.self, IIODriver.self, RevPiDriver.self, ModbusDriver.self] + panelDrivers
 
 struct SiteFile: ParsableArguments {
     @Option(name: [.customLong("config"), .customShort("c")], help: "The site's configuration.")

@@ -11,6 +11,9 @@ import time
 
 _INIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../scripts/board/init.sh")
 HOST = "10.0.2.2"  # This machine's loopback, seen from the board.
+# UARTs on PCI cards, which can be pulled out: their slots. Each is /run/uart/SLOT on the board. No device uses the last.
+SLOTS = ("10", "11", "12", "13")
+SPARE = "13"
 
 
 class BoardError(Exception):
@@ -19,13 +22,15 @@ class BoardError(Exception):
 
 class Board:
     """A board that is switched on, until `cut`. `disk`, where given, is /run/state and outlives it; `uart` is the far
-    end of its /dev/ttyS1."""
+    end of its /dev/ttyS1, `cards` that of each UART on a card, by its slot."""
 
     def __init__(self, kernel, directory, disk=None, systemd=False):
         self._directory = directory
         self.console = os.path.join(directory, "console.log")
         control, uart = os.path.join(directory, "control"), os.path.join(directory, "uart")
-        for path in (control, uart):
+        cards = {slot: os.path.join(directory, f"card-{slot}") for slot in SLOTS}
+        monitor = os.path.join(directory, "monitor")
+        for path in (control, uart, monitor, *cards.values()):
             if os.path.exists(path):
                 os.unlink(path)
         append = (
@@ -33,8 +38,11 @@ class Board:
             f"init={os.path.realpath(_INIT)} BOARD={'systemd' if systemd else 'quick'} quiet panic=-1"
         )
         command = ["qemu-system-x86_64", "-nodefaults", "-accel", "tcg", "-cpu", "max", "-m", "768", "-no-reboot"]
-        command += ["-display", "none", "-vga", "none", "-monitor", "none", "-serial", f"file:{self.console}"]
+        command += ["-display", "none", "-vga", "none", "-monitor", f"unix:{monitor},server=on,wait=off", "-serial", f"file:{self.console}"]
         command += ["-chardev", f"socket,id=uart,path={uart},server=on,wait=off", "-serial", "chardev:uart"]
+        for slot, path in cards.items():
+            command += ["-chardev", f"socket,id=card{slot},path={path},server=on,wait=off"]
+            command += ["-device", f"pci-serial,chardev=card{slot},addr=0x{slot}"]
         command += ["-chardev", f"socket,id=control,path={control},server=on,wait=on", "-device", "virtio-serial-pci"]
         command += ["-device", "virtserialport,chardev=control,name=control"]
         command += ["-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"]
@@ -43,12 +51,15 @@ class Board:
         if disk:
             command += ["-drive", f"file=nbd+unix:///?socket={disk.path},if=virtio,format=raw,cache=writeback"]
         command += ["-kernel", kernel, "-append", append]
-        self._control = self.uart = None
+        self._control = self.uart = self._monitor = None
+        self.cards = {}
         with open(os.path.join(directory, "qemu.log"), "ab") as log:
             self._qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             self._control = self._connect(control)
+            self._monitor = self._connect(monitor)
             self.uart = self._connect(uart)
+            self.cards = {slot: self._connect(path) for slot, path in cards.items()}
             self._control.settimeout(300)
             self._answer()
             if disk:
@@ -66,11 +77,15 @@ class Board:
             raise BoardError(f"on the board, '{command}' ended with {status}: {said}")
         return said
 
+    def send_break(self, slot):
+        """The far end of this card's line holds it at 0 for longer than a character."""
+        self._monitor.sendall(f"chardev-send-break card{slot}\n".encode())
+
     def cut(self):
         """The power goes."""
         self._qemu.kill()
         self._qemu.wait()
-        for connection in (self._control, self.uart):
+        for connection in (self._control, self._monitor, self.uart, *self.cards.values()):
             if connection:
                 connection.close()
 

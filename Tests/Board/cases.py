@@ -6,6 +6,7 @@ Cases run in the order of CASES, on one board, and each owns its terminals and z
 import time
 
 import espa
+import lines
 import outputs
 from rig import AWAY, BOUNCE, CLOSED, DEVICE, DOOR, FLOOD, HELD, OPEN, PATH, QUEUED, STEADY, WINDOW, Failure, count
 
@@ -184,15 +185,22 @@ def power_cuts(rig):
     print(f"     {calls} calls, {rig.disk.flushes} flushes, {rig.disk.lost} unflushed blocks lost")
 
 
-CASES = [
+# What a program does over libgpiod.
+CONTACTS = [
     state_after_start,
     normally_open,
     normally_closed,
     overflow,
     debounce,
     removed_and_replaced,
-    *outputs.CASES,
+    outputs.output_follows_point,
+]
+
+CASES = [
+    *CONTACTS,
+    *(case for case in outputs.CASES if case not in CONTACTS),
     serial_call,
+    *lines.CASES,
     acknowledged_when_written,
     orderly_stop,
     power_cut_while_waiting,

@@ -10,11 +10,11 @@ import time
 class Centre:
     """Keeps its port, its store and its feed while it is down."""
 
-    def __init__(self, program, directory):
+    def __init__(self, program, directory, libraries=""):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self._command = [program, "receive", "--listen", f"127.0.0.1:{self.port}", "--store", f"{directory}/feed.jsonl"]
+        self._command = ["env", f"LD_LIBRARY_PATH={libraries}", program, "receive", "--listen", f"127.0.0.1:{self.port}", "--store", f"{directory}/feed.jsonl"]
         self._log = f"{directory}/centre.log"
         self._process = None
         self._feed = []

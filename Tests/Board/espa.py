@@ -24,9 +24,10 @@ class Panel:
         self.line = line
 
     def poll(self, seconds=20):
-        """Asks the gateway for traffic, again until it answers: it may just have opened the port. It has none: EOT."""
+        """Asks the gateway for traffic, again until it answers as it must, EOT: it may just be opening the port, and until
+        that is set the kernel echoes what comes."""
         end, said = time.monotonic() + seconds, b""
-        while not said and time.monotonic() < end:
+        while said != EOT and time.monotonic() < end:
             self._send(EOT + b"2" + ENQ)
             said = self._reply(2, (EOT,))
         return said

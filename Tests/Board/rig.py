@@ -2,8 +2,12 @@
 
 import os
 import random
+import subprocess
 
 import espa
+import galaxy
+import modbus_unit
+import receiver_line
 from board import HOST, Board, BoardError
 from centre import Centre
 from disk import Disk
@@ -11,6 +15,9 @@ from disk import Disk
 # A contact between the line and a pulled-up supply: closed is high.
 CLOSED, OPEN = "up", "down"
 DEVICE, PATH = "gpio.cabinet", "path net"
+RADIO, BUS = "receiver-line.radio", "modbus.cellar"
+# Zones of what comes over the UARTs.
+FIRE, MODULE, RADIO_ZONE, GALAXY_ZONE = 11, 12, 13, 14
 DOOR, WINDOW, HELD, FLOOD, BOUNCE, AWAY, QUEUED, STEADY = range(1, 9)
 AT_START = {DOOR: OPEN, WINDOW: CLOSED, HELD: CLOSED, FLOOD: OPEN, BOUNCE: OPEN, AWAY: OPEN, QUEUED: OPEN, STEADY: OPEN}
 CONTACT = {WINDOW: 'contact = "normally-closed"', BOUNCE: 'contact = "normally-open"\ndebounce = "400ms"'}
@@ -55,6 +62,33 @@ line = "9600 8N1"
 text-contains = ["Fire"]
 kind = "fire"
 zone = 11
+
+[device.receiver-line.radio]
+port = "/run/uart/10"
+line = "19200 8N1"
+handshake = "rts-cts"
+format = "sur-gard"
+accounts = "own"
+silence = "0s"
+
+[device.modbus.cellar]
+port = "/run/uart/11"
+line = "38400 8E1"
+
+[device.modbus.cellar.point.module]
+unit = 3
+table = "discrete-input"
+register = 5
+contact = "normally-open"
+kind = "technical"
+zone = 12
+{galaxy}
+"""
+# Where the program has no driver for it yet, that card's UART stands unused.
+GALAXY = """
+[device.galaxy.panel]
+port = "/run/uart/12"
+line = "9600 8N1"
 """
 POINT = """[device.gpio.cabinet.point.terminal-{n}]
 line = "TERMINAL-{n}"
@@ -72,32 +106,54 @@ class Failure(Exception):
 
 class Rig:
     """Board, centre and program. With `systemd` the program is a service; otherwise the board has a disk that outlives
-    it, and the program's state is there."""
+    it, and the program's state is there. `libraries` is a directory that the program takes shared libraries from."""
 
-    def __init__(self, kernel, program, directory, seed, systemd=False):
+    def __init__(self, kernel, program, directory, seed, systemd=False, libraries=""):
         self._kernel, self._program, self._directory, self._systemd = kernel, program, directory, systemd
+        self.libraries = libraries
+        self.program, self.boards = program, os.path.join(os.path.dirname(__file__), "../../board-configs")
         self.chance = random.Random(seed)
         self.cuts = 0
-        self.centre = Centre(program, directory)
+        # The Swift tests' executable, and shared libraries that it needs.
+        self.tests = self.test_libraries = ""
+        self.centre = Centre(program, directory, libraries)
         self.disk = None if systemd else Disk(directory)
         self.board = self.panel = None
         self.lines = dict(AT_START)
         points = [POINT.format(n=n, contact=CONTACT.get(n, 'contact = "normally-open"')) for n in AT_START]
+        self.has_galaxy = self._knows(GALAXY)
         places = "" if systemd else 'state = "/run/state"\nsocket = "/run/larmnod.socket"'
         self._site = os.path.join(directory, "site.toml")
         with open(self._site, "w") as file:
-            file.write(SITE.format(places=places, host=HOST, port=self.centre.port, points="".join(points)))
+            galaxy_panel = GALAXY if self.has_galaxy else ""
+            file.write(
+                SITE.format(
+                    places=places, host=HOST, port=self.centre.port, points="".join(points), galaxy=galaxy_panel
+                )
+            )
 
     def power_on(self):
         """Lines stand as they stood, as contacts do. Without systemd the program starts with the board."""
         self.board = Board(self._kernel, self._directory, self.disk, self._systemd)
         self.panel = espa.Panel(self.board.uart)
+        self.radio = receiver_line.Receiver(self.board.cards["10"])
+        self.module = modbus_unit.Unit(self.board.cards["11"])
+        self.galaxy = galaxy.Panel(self.board.cards["12"])
         self.pull(*self.lines.items())
         if not self._systemd:
             self.start()
 
+    def _knows(self, table):
+        """Whether the program has a driver for this table's kind of device."""
+        part = os.path.join(self._directory, "part.toml")
+        with open(part, "w") as file:
+            file.write(table)
+        command = ["env", f"LD_LIBRARY_PATH={self.libraries}", self._program, "check", part]
+        errors = subprocess.run(command, capture_output=True, text=True).stderr
+        return "no such kind of device" not in errors
+
     def start(self):
-        self.board.run(f"start '{self._program}' '{self._site}'")
+        self.board.run(f"start '{self._program}' '{self._site}' '{self.libraries}'")
 
     def install(self, watchdog):
         self.board.run(f"install_service '{self._program}' '{self._site}' {watchdog}", seconds=120)
@@ -115,6 +171,15 @@ class Rig:
         """Pulls the chip out, or plugs it in again, with its contacts as they are."""
         levels = " ".join(f"{terminal} {level}" for terminal, level in self.lines.items())
         self.board.run(f"chip in && pull {levels}" if inserted else "chip out")
+
+    def port(self, slot):
+        """The device of the UART on this card, now: "/dev/ttyS4"."""
+        return self.board.run(f"readlink /run/uart/{slot}").strip()
+
+    def counters(self, slot):
+        """What the kernel has counted on this card's UART, and the lines that are raised."""
+        number = self.port(slot).removeprefix("/dev/ttyS")
+        return self.board.run(f"grep '^{number}:' /proc/tty/driver/serial").strip()
 
     def levels(self, terminal):
         """An output's level over some two seconds, as "0010…"."""

@@ -2,7 +2,7 @@
 """The real executable on a virtual board: kernel GPIO, a UART, a network, systemd, power that goes; judged by what the
 centre hears. Cases are in cases.py and service.py.
 
-    scripts/board/run.sh [./PROGRAM] [--cuts N] [--seed N] [--keep] [CASE …]
+    scripts/board/run.sh [./PROGRAM] [--also ./PROGRAM [--libraries DIRECTORY]] [--cuts N] [--seed N] [--keep] [CASE …]
 
 Ends with `N passed, N failed`; the exit status says the same.
 """
@@ -58,6 +58,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernel", required=True)
     parser.add_argument("--program", required=True)
+    parser.add_argument("--also", metavar="PROGRAM", help="tried with the contacts' cases too: another libgpiod's")
+    parser.add_argument("--libraries", default="", metavar="DIRECTORY", help="shared libraries that --also needs")
+    parser.add_argument("--tests", default="", metavar="XCTEST", help="the Swift tests' executable, for one case")
     parser.add_argument("--cuts", type=int, default=3, help="how often power_cuts cuts the power (3)")
     parser.add_argument("--seed", type=int, help="decides when power goes and what goes with it; printed at the start")
     parser.add_argument("--keep", action="store_true", help="keep logs, disk and feed, which a failure keeps anyway")
@@ -72,14 +75,22 @@ def main():
     tally = Tally()
     directory = tempfile.mkdtemp(prefix="larmnod-board.")
     os.chmod(directory, 0o755)  # The service reads from it as an ordinary user.
-    for name, module in (("quick", cases), ("systemd", service)):
-        chosen = [case for case in module.CASES if not options.cases or case.__name__ in options.cases]
+    runs = [("quick", program, "", cases.CASES), ("systemd", program, "", service.CASES)]
+    if options.also:
+        libraries = os.path.realpath(options.libraries) if options.libraries else ""
+        runs.insert(1, ("also", os.path.realpath(options.also), libraries, cases.CONTACTS))
+    for name, tried, libraries, every in runs:
+        chosen = [case for case in every if not options.cases or case.__name__ in options.cases]
         if not chosen:
             continue
         place = os.path.join(directory, name)
         os.mkdir(place)
-        rig = Rig(options.kernel, program, place, seed, systemd=module is service)
+        if name == "also":
+            print(f"also: {tried}", flush=True)
+        rig = Rig(options.kernel, tried, place, seed, systemd=name == "systemd", libraries=libraries)
         rig.cuts = options.cuts
+        rig.tests = os.path.realpath(options.tests) if options.tests else ""
+        rig.test_libraries = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.build-standin"))
         try:
             tally.try_each(rig, chosen)
         finally:

@@ -7,7 +7,8 @@ import Testing
 /// Every configuration that we show to anybody is read by the real drivers and accepted: the examples, what stands beside
 /// each driver, and every block marked as TOML in a document.
 struct ConfigurationExampleTests {
-    static let drivers: [any Driver.Type] = [GPIODriver.self, IIODriver.self, ModbusDriver.self] + panelDrivers
+    static let drivers: [any Driver.Type] =
+        [GPIODriver.self, IIODriver.self, RevPiDriver.self, ModbusDriver.self] + panelDrivers
 
     struct Example: CustomTestStringConvertible, Sendable {
         /// Where it stands: a path from the checkout's root, and the line where a block begins.
@@ -59,7 +60,9 @@ struct ConfigurationExampleTests {
         for name in ["raspberry-pi-4", "generic-pc-modbus", "demo", "examples/school", "examples/pump-station"] {
             #expect(names.contains("board-configs/\(name).toml"))
         }
-        for driver in ["GPIO", "Modbus", "ESPA"] { #expect(names.contains("Sources/Drivers/\(driver)/example.toml")) }
+        for driver in ["GPIO", "RevPi", "Modbus", "ESPA"] {
+            #expect(names.contains("Sources/Drivers/\(driver)/example.toml"))
+        }
         #expect(names.filter { $0.hasPrefix("docs/configuration.md") }.count >= 5)
     }
 
@@ -93,7 +96,7 @@ struct ConfigurationExampleTests {
 
     @Test(
         "Every terminal of every board is one that its driver takes",
-        arguments: ["raspberry-pi-4", "generic-pc-modbus", "demo"])
+        arguments: BoardTests.boards)
     func terminals(board: String) throws {
         let folder = try Folder()
         let file = repository.appendingPathComponent("board-configs/\(board).toml")

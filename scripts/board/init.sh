@@ -94,9 +94,20 @@ levels() {
     done
 }
 
-# start PROGRAM CONFIGURATION: the program under test, with its log on /run/larmnod.log.
+# uart SLOT in|out: plugs the card with a UART in, or pulls it out, whoever uses it. /run/uart/SLOT is its port.
+uart() {
+    local card=/sys/bus/pci/devices/0000:00:$1.0
+    rm -f "/run/uart/$1"
+    case $2 in
+        in) if [[ ! -e $card ]]; then echo 1 >/sys/bus/pci/rescan; fi && ln -s "/dev/$(cd "$card/tty" && echo tty*)" "/run/uart/$1" ;;
+        out) echo 1 >"$card/remove" ;;
+    esac
+}
+
+# start PROGRAM CONFIGURATION [LIBRARIES]: the program under test, with its log on /run/larmnod.log; LIBRARIES is a
+# directory of shared libraries that it takes before the system's.
 start() {
-    "$1" run --config "$2" >>/run/larmnod.log 2>&1 </dev/null &
+    LD_LIBRARY_PATH=${3:-} "$1" run --config "$2" >>/run/larmnod.log 2>&1 </dev/null &
     program=$!
 }
 
@@ -123,6 +134,8 @@ install_service() {
 }
 
 chip in
+mkdir -p /run/uart
+for slot in 10 11 12 13; do uart $slot in; done
 
 # Named by its place among the virtio devices, so looked for.
 exec 3<>"$(echo /dev/vport*p1)"

@@ -2,7 +2,7 @@
 # Tries the real executable on the virtual board: builds the board's kernel if it is not there, then runs
 # Tests/Board/test_board.py with what follows.
 #
-#     scripts/board/run.sh [./PROGRAM] [--cuts N] [--seed N] [--keep] [CASE …]
+#     scripts/board/run.sh [./PROGRAM] [--also ./PROGRAM] [--cuts N] [--seed N] [--keep] [CASE …]
 #
 # The program is .build/release/larmnod unless the first word is a path (has a slash in it).
 set -euo pipefail

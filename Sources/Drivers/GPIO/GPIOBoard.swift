@@ -104,7 +104,7 @@ final class GPIOBoard {
     }
 
     /// Calls what fills in two names; nil when it fails.
-    private static func names(
+    static func names(
         _ call: (UnsafeMutablePointer<CChar>, UnsafeMutablePointer<CChar>) -> Int32
     ) -> (result: Int, first: String, second: String)? {
         let size = Int(GPIO_NAME_SIZE)

@@ -3,7 +3,9 @@ import Drivers
 /// A board file: what is printed on the box, and where a driver finds it.
 ///
 ///     [board]
-///     name = "Raspberry Pi 4 Model B"
+///     name     = "Raspberry Pi 4 Model B"
+///     known-as = ["raspberrypi,4-model-b"]
+///     tried    = "not on the board"
 ///
 ///     [terminal]
 ///     PIN11 = { device = "gpio", chip = "pinctrl-bcm2711", line = "GPIO17" }
@@ -17,6 +19,10 @@ struct Board {
     }
 
     var name: String
+    /// How such a computer calls itself: "compatible" in its device tree, or its product's name in DMI.
+    var knownAs: [String] = []
+    /// On what the file was tried, in words.
+    var tried: String?
     var terminals: [String: Terminal]
 
     private static let mostTerminals = 1000
@@ -68,6 +74,8 @@ struct Board {
         let file = Settings(document, path: "", problems: problems)
         let head = file.requiredTable("board", of: document)
         var board = Board(name: head.string("name", expected: "the board's name in quotes", limit: 64), terminals: [:])
+        board.knownAs = head.strings("known-as", default: [])
+        board.tried = head.optionalString("tried", expected: "in quotes, on what the file was tried")
         for (name, terminal) in file.named("terminal", most: mostTerminals) {
             let device = terminal.string("device", expected: "the kind of device it belongs to, as \"gpio\"")
             var settings: [SettingNode.Entry] = []
