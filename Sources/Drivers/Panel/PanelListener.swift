@@ -34,7 +34,8 @@ extension PanelDriver {
             case .report(let signals, _, _): if !signals.isEmpty { try? host.report(signals) }
             case .log(let level, let message): host.log(level, message)
             case .lose(let why): host.log(.warning, why)
-            case .send: break
+            case .notUnderstood(let why): host.log(.warning, "a right frame was not understood: \(why)")
+            case .send, .sendSecret, .keep: break
             }
         }
     }

@@ -15,7 +15,7 @@ public struct PrinterDriver: PanelDriver {
         serial = SerialSettings(settings, defaultLine: PlayedPrinter.line)
         silence = Self.silence(settings, default: .zero)
         var paper = PrinterLink.Paper()
-        paper.charset = settings.choice("charset", of: ESPACharset.names, default: .latin1)
+        paper.charset = settings.choice("charset", of: PanelCharset.names, default: .latin1)
         paper.layout = settings.choice(
             "layout", of: PrinterLayout.allCases.map { ($0.rawValue, $0) }, default: .lines)
         paper.columns = Self.columns(settings)

@@ -22,7 +22,7 @@ struct PrinterLine: Sendable, Hashable {
     /// Looks like words in this character set, and not like noise.
     var isText: Bool
 
-    init(_ bytes: [UInt8], _ charset: ESPACharset, _ layout: PrinterLayout, columns: ClosedRange<Int>?) {
+    init(_ bytes: [UInt8], _ charset: PanelCharset, _ layout: PrinterLayout, columns: ClosedRange<Int>?) {
         let printed = Self.withoutPrinterCodes(bytes)
         var decoded = charset.text(printed)
         // Columns count from the first cell of the paper, blank or not.

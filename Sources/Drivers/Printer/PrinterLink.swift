@@ -3,7 +3,7 @@ import AlarmProtocol
 /// The paper's end of a panel's printer port: lines in, events out. Nothing is answered; nothing is dropped.
 public struct PrinterLink: PanelLink {
     struct Paper: Sendable {
-        var charset = ESPACharset.latin1
+        var charset = PanelCharset.latin1
         var layout = PrinterLayout.lines
         /// Columns of the event, from 1. Nil: it may stand anywhere.
         var columns: ClosedRange<Int>?

@@ -15,7 +15,7 @@ extension Outbox {
         }
         try writer.withLock { writer throws(OutboxError) in
             if writer.volatileFrom != nil, let trouble = writer.trouble { throw trouble }
-            do { try writer.store.keep(bytes, of: device) } catch {
+            do throws(DatabaseError) { try writer.store.keep(bytes, of: device) } catch {
                 throw OutboxError(kind: error.isFull ? .full : .cannotWrite, description: error.description)
             }
         }

@@ -217,7 +217,7 @@ import Testing
     @Test("Noise of any kind: no trap, no endless line", arguments: UInt64(1)...5)
     func hostile(_ seed: UInt64) throws {
         for layout in ["lines", "firesense"] {
-            for charset in ESPACharset.names.map(\.0) {
+            for charset in PanelCharset.names.map(\.0) {
                 var harness = try Self.link(
                     [("layout", .string(layout)), ("charset", .string(charset)), ("continuation", .string(" "))],
                     points: [("p", [("pattern", .string(#"(?<zone>\d+).+$"#))])])
