@@ -234,37 +234,18 @@ struct ModbusPoller {
             guard let after = try latches(sharing, of: unit) else { return }
             let works = clearWorks.contains([unit, clear.register])
             if !works, after.allSatisfy({ !$0.value }) { clearWorks.insert([unit, clear.register]) }
-            var doubtful: [Int] = []
             for (index, isSet) in after.sorted(by: { $0.key < $1.key }) {
                 if !isSet {
                     isCleared(index)
-                } else if set.contains(index), works, states[index].uncleared < Self.patience - 1 {
-                    // It has been set anew, and is told with the next poll.
-                    watches[index].latchIsKnown = false
-                    uncleared([index], "its latch stays set after coil \(clear.register) was written")
                 } else if set.contains(index) {
-                    doubtful.append(index)
+                    // It may have been set anew: that is told with the next poll, before it is cleared again. Where nobody
+                    // has seen yet that this coil clears anything, once.
+                    if states[index].uncleared < (works ? Self.patience - 1 : 1) { watches[index].latchIsKnown = false }
+                    uncleared([index], "its latch stays set after coil \(clear.register) was written")
                 }
             }
-            if !doubtful.isEmpty { try clearAgain(doubtful, block, clear) }
         }
         try deliver()
-    }
-
-    /// Nobody knows yet whether this coil clears these latches: where it does so now, they had been set anew.
-    private mutating func clearAgain(_ points: [Int], _ block: WriteBlock, _ clear: ModbusClear) throws {
-        let reply = try inTurn { try $0.write(block, [clear.value]) }
-        if try unitFailure(block.unit, reply) != nil { return }
-        guard let after = try latches(points, of: block.unit) else { return }
-        for index in points {
-            guard after[index] == false else {
-                uncleared([index], "its latch stays set after coil \(clear.register) was written")
-                continue
-            }
-            clearWorks.insert([block.unit, clear.register])
-            isCleared(index)
-            signals += driver.points[index].signals(from: false, to: false, pulses: 1, away: false)
-        }
     }
 
     private mutating func isCleared(_ index: Int) {
