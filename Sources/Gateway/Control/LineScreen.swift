@@ -29,8 +29,8 @@ public struct LineScreen: Sendable {
     /// Several devices are watched: each line says which.
     private let namesDevices: Bool
     private var known: [WatchedLine] = []
-    /// Who spoke last, where it was shown and not counted.
-    private var lastShown: WatchedLine.What?
+    /// Who spoke last, where it was something new.
+    private var lastNew: WatchedLine.What?
     private var repeats = 0
     private var repeatsSince: Int64 = 0
 
@@ -46,15 +46,16 @@ public struct LineScreen: Sendable {
         if !showsAll, line.what == .received || line.what == .sent, line.bytes != nil {
             var passage = line
             (passage.at, passage.uptime, passage.text) = (0, 0, nil)
-            // The answer to what has just been shown is shown with it.
-            let isAnswer = lastShown.map { $0 != line.what } ?? false
-            lastShown = known.contains(passage) && !isAnswer ? nil : line.what
-            if lastShown == nil {
+            // The answer to something new is shown with it.
+            let isKnown = known.contains(passage)
+            let isAnswer = lastNew.map { $0 != line.what } ?? false
+            lastNew = isKnown ? nil : line.what
+            if isKnown, !isAnswer {
                 if repeats == 0 { repeatsSince = line.uptime }
                 repeats += 1
                 return line.uptime - repeatsSince >= Layout.repeatTime ? takeRepeats() : []
             }
-            if !known.contains(passage) { known.append(passage) }
+            if !isKnown { known.append(passage) }
             if known.count > Layout.known { known.removeFirst() }
         }
         return takeRepeats() + shown(line)
