@@ -54,7 +54,7 @@ let package = Package(
                 "GPIO/CGPIO", "Modbus/CModbus", "SerialPort/CSerialPort",
                 "GPIO/README.md", "GPIO/example.toml", "Modbus/README.md", "Modbus/example.toml",
                 "SerialPort/README.md", "ESPA/README.md", "ESPA/example.toml", "ReceiverLine/README.md",
-                "ReceiverLine/example.toml",
+                "ReceiverLine/example.toml", "EndOfLine/README.md", "IIO/README.md", "IIO/example.toml",
             ],
             swiftSettings: strict),
 

@@ -16,7 +16,7 @@ struct Larmnod: AsyncParsableCommand {
 }
 
 /// Every kind of device there is. A new driver is one line here.
-let drivers: [any Driver.Type] = [GPIODriver.self, ModbusDriver.self] + panelDrivers
+let drivers: [any Driver.Type] = [GPIODriver.self, IIODriver.self, ModbusDriver.self] + panelDrivers
 
 struct SiteFile: ParsableArguments {
     @Option(name: [.customLong("config"), .customShort("c")], help: "The site's configuration.")

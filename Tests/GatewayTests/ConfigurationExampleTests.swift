@@ -7,7 +7,7 @@ import Testing
 /// Every configuration that we show to anybody is read by the real drivers and accepted: the examples, what stands beside
 /// each driver, and every block marked as TOML in a document.
 struct ConfigurationExampleTests {
-    static let drivers: [any Driver.Type] = [GPIODriver.self, ModbusDriver.self] + panelDrivers
+    static let drivers: [any Driver.Type] = [GPIODriver.self, IIODriver.self, ModbusDriver.self] + panelDrivers
 
     struct Example: CustomTestStringConvertible, Sendable {
         /// Where it stands: a path from the checkout's root, and the line where a block begins.

@@ -105,10 +105,9 @@ import Testing
         event.zone = 1011
         let sia = try event.message(as: .siaDCS, sequence: 7, extended: [.text])
         #expect(String(decoding: sia.data, as: UTF8.self).contains("BA1011"))
-        let contactID = try event.message(as: .contactID, sequence: 7, extended: [.text])
+        let contactID = try event.message(as: .contactID, sequence: 7, characterSet: .utf8, extended: [.text])
         #expect(String(decoding: contactID.data, as: UTF8.self).hasSuffix(" 000"))
-        let words = contactID.extended.first { $0.kind == .text }.map { String(decoding: $0.data, as: UTF8.self) }
-        #expect(words?.hasPrefix("1011 ") == true)
+        #expect(contactID.extended == [ExtendedBlock(.text, Array("1011 Huvudentr\u{E9} (norr)".utf8))])
     }
 
     @Test func comesOutAsAReportOfTheSame() throws {

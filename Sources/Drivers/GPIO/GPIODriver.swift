@@ -27,6 +27,7 @@ public struct GPIODriver: Driver {
                 table.refuse("line", "the same line as point \(other)")
             }
         }
+        SupplyWatch.check(points, settings.points)
         for (output, table) in zip(outputs, settings.outputs) {
             if let other = users.updateValue(output.name, forKey: output.line) {
                 table.refuse("line", "the same line as \(other)")
@@ -35,7 +36,7 @@ public struct GPIODriver: Driver {
     }
 
     public func run(_ host: any Host) throws {
-        var lines = Lines(host)
+        var lines = Lines(host, points)
         // A line that is let go keeps whatever level the kernel leaves it at: rather off.
         defer { lines.driven.release() }
         let faults = try open(points, outputs, &lines)
@@ -50,7 +51,22 @@ public struct GPIODriver: Driver {
     private struct Lines {
         var watched: [Watched] = []
         var driven: GPIOOutputs
-        init(_ host: any Host) { driven = GPIOOutputs(host) }
+        var supplies: [SupplyWatch]
+        init(_ host: any Host, _ points: [GPIOPoint]) {
+            driven = GPIOOutputs(host)
+            supplies = SupplyWatch.all(of: points)
+        }
+
+        /// Tells the supplies what the contacts told, and adds what they make of it.
+        mutating func judgeSupplies(_ host: any Host) -> [Signal] {
+            supplies.indices.compactMap { index in
+                for one in watched where one.point.supply == supplies[index].name {
+                    guard let told = one.told else { continue }
+                    supplies[index].take(one.point.name, isClosed: told.level, since: told.since)
+                }
+                return supplies[index].report(occurred: host.now)
+            }
+        }
     }
 
     /// A point or output whose line could not be taken.
@@ -120,6 +136,7 @@ public struct GPIODriver: Driver {
             host.answers()
             // In the order they happened, over all lines.
             signals.sort { ($0.occurred?.uptime ?? .max) < ($1.occurred?.uptime ?? .max) }
+            signals += lines.judgeSupplies(host)
             guard try host.deliver(signals, driving: { try lines.driven.drive() }) else { return }
             if ContinuousClock.now >= nextRetry {
                 nextRetry = .now + Self.retry
@@ -143,27 +160,35 @@ extension GPIODriver {
 private struct Watched {
     let point: GPIOPoint
     let input: GPIOInput
-    var contact: Contact
+    var contact: HeldContact
+    /// The level that was last told, and since when.
+    private(set) var told: (level: Bool, since: Int64)?
 
     init(_ point: GPIOPoint, _ input: GPIOInput) throws(DeviceError) {
         self.point = point
         self.input = input
         let debounce = gpio_kernel_debounces ? 0 : point.debounce.milliseconds * 1_000_000
-        contact = Contact(level: try input.level(), at: monotonicNanoseconds(), debounce: debounce)
+        contact = HeldContact(
+            level: try input.level(), at: monotonicNanoseconds(), debounce: debounce,
+            hold: point.hold.milliseconds * 1_000_000)
     }
 
     /// Reads the edges and, after them, the level: the kernel keeps only so many edges.
     mutating func read(_ host: any Host) throws(DeviceError) -> [Signal] {
         let (edges, lost) = try input.edges()
         let level = try input.level()
+        // What is too short to be told can be seen all the same.
+        for edge in edges { host.trace(Passage(.received, [], "\(point.name) \(edge.level ? "closes" : "opens")")) }
+        if lost { host.trace(Passage(.received, [], "\(point.name): more edges than the kernel keeps")) }
         let clocks = Clocks(host)
         return contact.observe(edges: edges, level: level, lost: lost, at: clocks.edges).map { change in
             switch change {
             case .level(let level, let since):
-                Signal(point: point.name, .active(level == point.activeLevel), occurred: clocks.moment(since))
+                told = (level, since)
+                return Signal(point: point.name, .active(level == point.activeLevel), occurred: clocks.moment(since))
             case .restless(let why, let time):
-                Signal(point: point.name, .fault("contact \(point.name): \(why)"), occurred: clocks.moment(time))
-            case .calm(let time): Signal(point: point.name, .healthy, occurred: clocks.moment(time))
+                return Signal(point: point.name, .fault("contact \(point.name): \(why)"), occurred: clocks.moment(time))
+            case .calm(let time): return Signal(point: point.name, .healthy, occurred: clocks.moment(time))
             }
         }
     }

@@ -198,6 +198,61 @@ private func line(_ number: Int) -> (String, SettingNode.Value) { ("line", .inte
         #expect(error.contains("gpiochip7") && error.contains("gpiochip8"), "\(error)")
     }
 
+    @Test func whatDoesNotLastIsNotReported() async throws {
+        let chip = try StandInChip("gpiochip11")
+        let host = FieldHost()
+        host.start(
+            try chip.driver([("door", [line(0), open, ("hold", .string("400ms"))]), ("bell", [line(1), open])]))
+        #expect(await host.until { $0.last("door") == .active(false) && $0.last("bell") == .active(false) })
+        try chip.say("set gpiochip11 0 1", "wait 100", "set gpiochip11 0 0", "wait 500", "set gpiochip11 1 1")
+        #expect(await host.until { $0.last("bell") == .active(true) })
+        #expect(host.readings(of: "door") == [.healthy, .active(false)])
+        try chip.set(0, "1")
+        #expect(await host.until { $0.last("door") == .active(true) })
+        _ = await host.stop()
+    }
+
+    @Test func aLostSupplyIsSaidBesideTheAlarms() async throws {
+        let chip = try StandInChip("gpiochip12")
+        try chip.say("set gpiochip12 0 1", "set gpiochip12 1 1")
+        let supply = ("supply", SettingNode.Value.string("24v"))
+        let host = FieldHost()
+        host.start(
+            try chip.driver([
+                ("fire", [line(0), closed, supply]),
+                ("fault", [line(1), ("contact", .string("fail-safe")), supply]),
+            ]))
+        #expect(await host.until { $0.last("supply-24v") == .active(false) })
+        try chip.say("set gpiochip12 0 0", "wait 20", "set gpiochip12 1 0")
+        #expect(await host.until { $0.last("supply-24v") == .active(true) })
+        #expect(host.readings(of: "fire").last == .active(true) && host.readings(of: "fault").last == .active(true))
+        try chip.set(0, "1")
+        #expect(await host.until { $0.last("supply-24v") == .active(false) })
+        let said = host.state.withLock { $0.signals.last { $0.point == "supply-24v" }?.said?.summary }
+        #expect(said == "power-supply")
+        _ = await host.stop()
+    }
+
+    /// Without debouncing every edge counts, and more come than any kernel keeps: the final level is right.
+    @Test(arguments: [(13, 25), (14, 26), (15, 99), (16, 200)]) func unreadEdgesEndWithTheTrueLevel(
+        chip number: Int, edges: Int
+    ) async throws {
+        let chip = try StandInChip("gpiochip\(number)")
+        let host = FieldHost()
+        host.start(try chip.driver([("door", [line(0), open, ("debounce", .string("0ms"))])]))
+        #expect(await host.until { $0.last("door") == .active(false) })
+        try chip.set(0, String(String(repeating: "10", count: edges / 2 + 1).prefix(edges)))
+        #expect(
+            await host.until { state in
+                state.signals.last { if case .active = $0.reading { true } else { false } }?.reading
+                    == .active(edges % 2 == 1) && state.signals.count > 2
+            })
+        try await Task.sleep(for: .milliseconds(400))
+        let last = host.readings(of: "door").last { if case .active = $0 { true } else { false } }
+        #expect(last == .active(edges % 2 == 1))
+        _ = await host.stop()
+    }
+
     @Test func whatCouldNotBeStoredIsReportedAgain() async throws {
         let chip = try StandInChip("gpiochip9")
         let host = FieldHost()
