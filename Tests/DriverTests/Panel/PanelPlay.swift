@@ -107,7 +107,7 @@ struct PanelPlay<Link: PanelLink, Panel: PlayedPanel> {
                 kept = bytes
                 messages.append(.toPanel(accept))
                 if dies() { return }
-            case .frame, .strange, .log, .lose: break
+            case .frame, .strange, .notUnderstood, .log, .lose: break
             }
         }
     }
