@@ -70,7 +70,7 @@ import Testing
             ([("port", .string("ttyUSB0"))], "port: expected a path that begins with /"),
             ([("select", .string("strikt"))], "did you mean \"strict\"?"),
             ([("charset", .string("latin1"))], "did you mean \"latin-1\"?"),
-            ([("silence", .string("2 minutes"))], "silence: expected a time from 0s to 24h"),
+            ([("silence", .string("2 minutes"))], "silence: expected a time from 0s to 168h"),
             ([("reply-delay", .string("1s"))], "reply-delay: expected a time from 0s to 500ms"),
             ([("speed", .integer(9600))], "speed: no such setting"),
         ] as [([(String, SettingNode.Value)], String)])

@@ -39,7 +39,7 @@ extension PanelDriver {
 
     /// `silence = "120s"`; "0s" is never.
     static func silence(_ settings: Settings, default fallback: Duration) -> Duration? {
-        let silence = settings.duration("silence", in: .zero ... .seconds(24 * 3600), default: fallback)
+        let silence = settings.duration("silence", in: .zero ... .seconds(7 * 24 * 3600), default: fallback)
         return silence == .zero ? nil : silence
     }
 }

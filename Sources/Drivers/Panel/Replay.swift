@@ -28,6 +28,7 @@ public final class Replay: Host {
         var reported: [Signal] = []
         var checked = 0
         var waits = 0
+        var kept: [UInt8] = []
         var differences = 0
     }
 
@@ -69,6 +70,9 @@ public final class Replay: Host {
     public func answers() {}
     public func output(_ name: String) -> Bool { false }
     public func log(_ level: LogLevel, _ message: String) {}
+
+    public var kept: [UInt8] { state.withLock(\.kept) }
+    public func keep(_ bytes: [UInt8]) throws { state.withLock { $0.kept = bytes } }
 
     public var isWatched: Bool { true }
 
