@@ -43,6 +43,10 @@ struct NormaliserTests {
         #expect(alarm.map(\.event.text) == ["Dörr"])
         let again = try events(pair, heard: [], known: ["gpio.c.door": true])
         #expect(again.map(\.event.text) == ["Dörr (changed while not watched)", "Dörr"])
+        // That it can be read is no reading of its state.
+        let opened = [Signal(point: "door", .healthy), Signal(point: "door", .active(true))]
+        let found = try events(opened, heard: [], known: ["gpio.c.door": false])
+        #expect(found.map(\.event.text) == ["Dörr (changed while not watched)"])
     }
 
     @Test("A contact's alarm and restore, with the point's own words and numbers")

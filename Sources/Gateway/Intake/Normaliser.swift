@@ -44,7 +44,7 @@ struct Normaliser: Sendable {
             let known = Known(
                 state: changed[name] ?? known(name), fault: changed[fault] ?? known(fault),
                 isFirstReading: !heard.contains(name) && !read.contains(name), now: now)
-            read.insert(name)
+            if case .active = signal.reading { read.insert(name) }
             guard let new = event(signal, name, known) else { continue }
             if let active = new.active { changed[new.event.point] = active }
             events.append(new)
