@@ -41,12 +41,12 @@ struct TestCertificates {
             clientAuthority: clientAuthority.map { path("\($0).pem") })
     }
 
-    func library(_ name: String) throws -> [NIOSSLCertificate] {
+    func chain(_ name: String) throws -> [NIOSSLCertificate] {
         try NIOSSLCertificate.fromPEMFile(path("\(name).pem"))
     }
 
     func certificate(_ name: String) throws -> Certificate {
-        try #require(try library(name).first.flatMap { Certificate($0) })
+        try #require(try chain(name).first.flatMap { Certificate($0) })
     }
 
     /// What a site says beside these files comes to; or all that is wrong with it.

@@ -142,7 +142,7 @@ struct SecureTransportTests {
 
     @Test("Where the clock is not known, a pinned certificate's dates are not judged; where it is, they are")
     func unknownClock() throws {
-        let expired = try files.library("expired")
+        let expired = try files.chain("expired")
         let pins = [try files.certificate("expired")]
         for (quality, isRefused) in [(ClockQuality.unknown, false), (.known, true)] {
             let utc = Int64(Date().timeIntervalSince1970 * 1000)
@@ -150,7 +150,7 @@ struct SecureTransportTests {
                 trust: .pinned(pins), authorities: [], name: ServerName("localhost"), own: [], key: nil,
                 clock: { Moment(utc: utc, uptime: 0, clock: quality) })
             #expect((transport.refusal(ofPinned: expired.first) != nil) == isRefused)
-            #expect(transport.refusal(ofPinned: try files.library("server").first) != nil)
+            #expect(transport.refusal(ofPinned: try files.chain("server").first) != nil)
             #expect(transport.refusal(ofPinned: nil) != nil)
         }
     }
@@ -190,7 +190,7 @@ struct CertificateWatchTests {
     @Test("Read as the library reads them, with the fingerprint of openssl")
     func dates() throws {
         for name in ["ca", "server", "soon", "expired", "old-style", "nameless"] {
-            let theirs = try #require(try files.library(name).first)
+            let theirs = try #require(try files.chain(name).first)
             let ours = try files.certificate(name)
             #expect(ours.validFrom == Int64(theirs.notValidBefore) * 1000)
             #expect(ours.validUntil == Int64(theirs.notValidAfter) * 1000)
@@ -287,7 +287,7 @@ struct CertificateWatchTests {
         #expect(judges() && !judges(), "the clock was set")
         let transport = try #require(site.paths[0].tls)
         #expect(transport.holding(.receiver) == .unseen)
-        let soon = try #require(try files.library("soon").first)
+        let soon = try #require(try files.chain("soon").first)
         #expect(transport.refusal(ofName: soon) == nil)
         #expect(transport.holding(.receiver) == .certificate(try files.certificate("soon")))
         #expect(watch.troubles(at: now).contains { "\($0)".contains("certificate expires on") })
@@ -302,7 +302,7 @@ struct CertificateWatchTests {
         let transport = try #require(two.tls)
         #expect(transport.holding(.receiver) == .unseen)
         #expect(transport.holding(.authority) == .none && transport.holding(.own) == .none)
-        #expect(transport.refusal(ofName: try files.library("renewed").first) == nil)
+        #expect(transport.refusal(ofName: try files.chain("renewed").first) == nil)
         #expect(transport.holding(.receiver) == .certificate(try files.certificate("renewed")))
         let chain =
             try Data(contentsOf: URL(fileURLWithPath: files.path("client.pem")))

@@ -60,9 +60,13 @@ import Testing
         }
     }
 
+    private static let generated = [
+        "Sources/Protocol/Event/SIACodeTable.swift", "Sources/Protocol/Event/ContactIDCodeTable.swift",
+        "Sources/Protocol/Event/KindTable.swift", "docs/events.md",
+    ]
+
     private func contents(of root: URL) throws -> [String] {
-        try ["Sources/Protocol/Event/CodeTable.swift", "Sources/Protocol/Event/KindTable.swift", "docs/events.md"]
-            .map { try String(contentsOf: root.appending(path: $0), encoding: .utf8) }
+        try Self.generated.map { try String(contentsOf: root.appending(path: $0), encoding: .utf8) }
     }
 
     /// Calls with a copy of the tables, the generator and what it writes, which is gone afterwards.
@@ -72,8 +76,7 @@ import Testing
         defer { try? files.removeItem(at: copy) }
         for path in [
             "data/event-codes.csv", "data/nearest-codes.csv", "data/kinds.csv", "scripts/generate-vocabulary.py",
-            "Sources/Protocol/Event/CodeTable.swift", "Sources/Protocol/Event/KindTable.swift", "docs/events.md",
-        ] {
+        ] + Self.generated {
             let target = copy.appending(path: path)
             try files.createDirectory(at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
             try files.copyItem(at: Tables.root.appending(path: path), to: target)

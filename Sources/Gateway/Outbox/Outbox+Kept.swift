@@ -14,7 +14,9 @@ extension Outbox {
             throw OutboxError(kind: .cannotWrite, description: "\(bytes.count) bytes; \(Self.keptLimit) may be kept")
         }
         try writer.withLock { writer throws(OutboxError) in
-            if writer.volatileFrom != nil, let trouble = writer.trouble { throw trouble }
+            guard writer.volatileFrom == nil else {
+                throw writer.trouble ?? OutboxError(kind: .cannotWrite, description: "the store is in memory only")
+            }
             do throws(DatabaseError) { try writer.store.keep(bytes, of: device) } catch {
                 throw OutboxError(kind: error.isFull ? .full : .cannotWrite, description: error.description)
             }

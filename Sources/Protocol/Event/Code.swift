@@ -91,14 +91,15 @@ public enum Vocabulary {
 
     /// Every code, SIA first, each scheme in the order of its codes.
     public static var all: [Code] {
-        CodeTable.sia.compactMap { Code(.sia, row: $0) } + CodeTable.contactID.compactMap { Code(.contactID, row: $0) }
+        SIACodeTable.rows.compactMap { Code(.sia, row: $0) }
+            + ContactIDCodeTable.rows.compactMap { Code(.contactID, row: $0) }
     }
 
     /// The SIA code of these two capital letters, if the table has it.
-    public static func sia(_ code: String) -> Code? { find(code, in: CodeTable.sia, of: .sia) }
+    public static func sia(_ code: String) -> Code? { find(code, in: SIACodeTable.rows, of: .sia) }
 
     /// The Contact ID event of these three digits, if the table has it.
-    public static func contactID(_ code: String) -> Code? { find(code, in: CodeTable.contactID, of: .contactID) }
+    public static func contactID(_ code: String) -> Code? { find(code, in: ContactIDCodeTable.rows, of: .contactID) }
 
     /// Says in both schemes what a SIA code says. The SIA code stays as it came.
     ///
