@@ -105,6 +105,8 @@ public struct SiteStatus: Codable, Sendable {
         /// "active", "fault", "at rest", or "never active".
         public var state: String
         public var zone: Int
+        /// In fault: why.
+        public var why: String?
         /// It changes too often: its changes are counted, its end is held back.
         public var chatters: Bool?
     }
