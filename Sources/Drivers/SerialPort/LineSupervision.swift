@@ -120,16 +120,16 @@ struct LineSupervision: Sendable {
         guard lineFault == nil else { return }
         let quiet = now - lastValid
         if strange >= Limit.strangeBytes, quiet >= Limit.strangeTime {
-            lineFault =
-                "bytes arrive but no frame fits: wrong speed or parity? \(advice(errors())) (\(strange) bytes on \(port))"
+            lineFault = "bytes arrive but no frame fits: wrong speed or parity? \(advice(errors())) (\(strange) bytes)"
         } else if let silence, quiet >= silence {
             let time = silence % 1000 == 0 ? "\(silence / 1000) s" : "\(silence) ms"
-            if strange == 0 {
-                let counted = errors()?.advice.map { " \($0)" } ?? ""
-                lineFault = "\(lacks) for \(time): check the cable and that the panel is on\(counted) (\(port))"
-            } else {
+            if strange > 0 {
                 lineFault =
-                    "\(lacks) for \(time), but bytes that fit no frame: wrong speed or parity? \(advice(errors())) (\(port))"
+                    "\(lacks) for \(time), but bytes that fit no frame: wrong speed or parity? \(advice(errors()))"
+            } else if let counted = errors()?.advice {
+                lineFault = "\(lacks) for \(time), \(counted) (\(port))"
+            } else {
+                lineFault = "\(lacks) for \(time): check the cable and that the panel is on (\(port))"
             }
         }
     }
@@ -142,17 +142,15 @@ struct LineSupervision: Sendable {
         return (lineAt + [nextHeldCheck, noise.map { $0.since + Limit.noiseTime }]).compactMap(\.self).min()
     }
 
-    /// Seven bits with parity, read as eight bits without, all have the same parity and some the eighth bit.
     private func advice(_ errors: LineErrors?) -> String {
-        guard let counted = errors?.advice else { return advice }
-        return "\(counted) \(advice)"
+        [errors?.advice, advice].compactMap(\.self).joined(separator: ". ")
     }
 
+    /// Seven bits with parity, read as eight bits without, all have the same parity and some the eighth bit.
     private var advice: String {
-        let now = "Here it is \(line)"
         guard line.dataBits == 8, line.parity == .none, highOnes > 0, oddOnes == 0 || oddOnes == strange else {
-            return "\(now): compare with the panel's settings"
+            return "Here \(port) is at \(line): compare with the panel's settings"
         }
-        return "\(now), but the bytes look like \"\(line.speed) 7\(oddOnes == 0 ? "E" : "O")1\""
+        return "The bytes look like \"\(line.speed) 7\(oddOnes == 0 ? "E" : "O")1\"; here \(port) is at \(line)"
     }
 }
