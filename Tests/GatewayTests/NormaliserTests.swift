@@ -81,6 +81,11 @@ struct NormaliserTests {
         #expect(changed.first?.event.text == "Dörr (changed while not watched)")
         let first = try events([Signal(point: "door", .active(true))], heard: [])
         #expect(first.first?.event.text == "Dörr")
+        var away = Signal(point: "door", .active(true))
+        away.isUnwatched = true
+        let back = try events([away], known: ["gpio.c.door": false])
+        #expect(back.first?.event.text == "Dörr (changed while not watched)")
+        #expect(try events([away], known: ["gpio.c.door": true]).isEmpty)
     }
 
     @Test("A panel's words beat the configured text; a long one is cut")

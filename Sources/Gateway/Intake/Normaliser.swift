@@ -57,7 +57,7 @@ struct Normaliser: Sendable {
         case .active(let active):
             guard active != (known.state ?? false) else { return nil }
             // The first reading of all is no news unless somebody ought to know of it.
-            let late = known.isFirstReading && known.state != nil
+            let late = (known.isFirstReading || signal.isUnwatched) && known.state != nil
             return say(
                 signal, name, began: active, state: active, note: late ? "changed while not watched" : nil, known)
         case .call: return say(signal, name, began: true, state: nil, note: nil, known)
