@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import socket
+import subprocess
 import time
 
 import rig
@@ -31,6 +32,11 @@ def site(case, script=SCRIPT):
         case, rig.path("a", centre.address),
         table("device.receiver-line.radio", port=port, format="sur-gard", silence="0s"))  # fmt: skip
     return centre, gateway, play
+
+
+def interrupted(process):
+    process.popen.send_signal(signal.SIGINT)
+    return process.popen.wait(30)
 
 
 def test_played_panel_reaches_the_centre(case):
@@ -61,8 +67,8 @@ def test_played_panel_reaches_the_centre(case):
     require("bytes beside their meaning", re.search(r"< 35 30 31 31 20 31 38 31 +1110 zone 12 of 1234", screen), screen)
     require("answers too", re.search(r"> 06 +accepted", screen), screen)
     require("at most 80 columns", max(map(len, screen.splitlines())) <= 80, screen)
-    lines.popen.send_signal(signal.SIGINT)
-    eventually("Ctrl-C ends it", lambda: not lines.is_running())
+    for process in (words, lines):
+        expect("exit status after Ctrl-C", interrupted(process), 0)
 
 
 def test_recorded_is_replayed(case):
@@ -96,6 +102,55 @@ def test_recorded_is_replayed(case):
     require("it is left as it is", file.read_text() == text and "there already" in result.stdout, result.stdout)
 
 
+# What each panel can be made to say, and settings that a recording must carry.
+USUAL = ["fire 12 Brand i kök", "after 1s burglary 3 area 1", "after 3s restore 12"]
+KINDS = {
+    "espa": ({}, ["fire 12 Brand i kök", "after 1s trouble Batteri"]),
+    "galaxy": ({"login": "543216"}, USUAL),
+    "id3000": ({}, ["restore 3", "after 1s power-up"]),
+    "receiver-line": ({"format": "sur-gard"}, USUAL),
+    "satel-monitoring": ({}, USUAL),
+    "satel-integra": ({}, USUAL),
+    "printer": ({}, ["fire 12 Brand i kök", "after 1s fire-trouble 3", "restore 12"]),
+    "it-100": ({}, USUAL),
+    "prt3": ({"zones": 5}, USUAL),
+}
+
+
+@rig.each(*KINDS)
+@rig.waits
+def test_each_kind_recorded(case, kind):
+    """a session recorded beside a running transmitter replays without a touch, whatever had passed before"""
+    settings, script = KINDS[kind]
+    port, file = case.path("line"), case.directory / f"{kind}-field.txt"
+    played = case.start("played", [case.program, "simulate", kind, "--pty", "--link", port], stdin=subprocess.PIPE)
+    eventually("the played panel has a line", lambda: pathlib.Path(port).exists())
+    gateway = rig.Gateway(case, rig.path("a", f"{case.host}:9"), table(f"device.{kind}.panel", port=port, **settings)).start()
+
+    def happen(*lines):
+        played.popen.stdin.write("".join(f"{line}\n" for line in lines).encode())
+        played.popen.stdin.flush()
+        eventually(f"{lines} is played", played.text, lambda text: text.count(" TAKEN: ") >= taken[0] + len(lines))
+        taken[0] += len(lines)
+
+    taken = [0]
+    happen("fire-bypass 3" if kind == "id3000" else "fire 4")  # it is in the middle of things
+    recording = case.start("record", [
+        case.program, "record", "panel", file, "--config", gateway.file, "--socket", gateway.socket,
+        "--provenance", "played"])  # fmt: skip
+    eventually("it records", recording.text, lambda text: "Recording" in text)
+    if "opened anew" in recording.text():
+        eventually("the first question is recorded", file.read_text, lambda text: "\n> " in text)
+    happen(*script)
+    time.sleep(2)  # and is reported, stored and answered
+    expect(f"exit status of record ({recording.text()})", interrupted(recording), 0)
+    for secret in ("543216", "35 34 33 32 31 36"):
+        require("no code in the recording", secret not in file.read_text(), file.read_text())
+    result = case.run([case.program, "replay", file])
+    expect(f"exit status of replay ({result.stdout})", result.returncode, 0)
+    gateway.stop()
+
+
 def test_played_onto_a_port(case):
     """a recording is played onto a port, as the panel would: the transmitter answers as recorded, and the centre hears"""
     centre, gateway, _ = site(case)
@@ -117,12 +172,13 @@ def test_nobody_there(case):
     expect("exit status", result.returncode, 1)
     require("what to do", "no larmnod runs" in result.stdout and "--alone" in result.stdout, result.stdout)
     played = play()
-    alone = case.start("alone", [case.program, "monitor", "radio", "--alone", "--config", gateway.file])
-    eventually("it hears the panel", alone.text, lambda text: "link test" in text and "NOTHING IS STORED" in text)
-    eventually("the panel gets no answer", played.text, lambda text: "NOT TAKEN" in text)
-    require("nothing is taken", "TAKEN: fire" not in played.text().replace("NOT TAKEN", ""), played.text())
+    alone = case.start("alone", [case.program, "monitor", "radio", "--alone", "--all", "--config", gateway.file])
+    # A panel that gets no answer says it again after 4 s; after three times it waits for 30 s.
+    eventually("it hears the panel, twice", alone.text, lambda text: text.count("link test") == 2)
+    require("it says what it does not", "NOTHING IS STORED" in alone.text(), alone.text())
+    require("nothing is taken", "TAKEN" not in played.text(), played.text())
     require("nothing was sent", re.search(r"\d > ", alone.text()) is None, alone.text())
-    alone.kill()
+    expect("exit status after Ctrl-C", interrupted(alone), 0)
     gateway.start()
     result = case.run([case.program, "monitor", "radio", "--alone", "--config", gateway.file])
     require("refused where the daemon runs", result.returncode == 1 and "leave --alone out" in result.stdout, result.stdout)

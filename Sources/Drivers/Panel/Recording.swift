@@ -9,6 +9,8 @@ public struct Recording: Sendable {
         case pass(milliseconds: Int64)
         /// The driver has reported this next, as `Signal.summary` writes it.
         case reported(String)
+        /// The line was lost or closed, and is opened anew: the driver begins again.
+        case opened
     }
 
     /// What is wrong, and in which line.
@@ -32,6 +34,8 @@ public struct Recording: Sendable {
     /// - Parameter port: what stands for "PORT" in the reports.
     public init(_ text: String, file: String, port: String) throws(Wrong) {
         self.file = file
+        // Some editors begin a text with a byte order mark.
+        let text = text.hasPrefix("\u{FEFF}") ? text.dropFirst() : text[...]
         for (index, line) in text.split(
             omittingEmptySubsequences: false, whereSeparator: { $0 == "\n" || $0 == "\r\n" }
         ).enumerated() {
@@ -88,7 +92,10 @@ public struct Recording: Sendable {
             }
             // Elsewhere it is a word of the panel's: a gate is a "port" in Swedish.
             steps.append((.reported(words[1] == "fault" ? replaced(rest, "PORT", with: port) : rest), number))
-        default: throw Wrong(description: "expected #, <, >, +, = or //")
+        case "!":
+            guard rest == "opened" else { throw Wrong(description: "expected ! opened") }
+            steps.append((.opened, number))
+        default: throw Wrong(description: "expected #, <, >, +, =, ! opened or //")
         }
     }
 
