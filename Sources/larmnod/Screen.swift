@@ -7,15 +7,15 @@ import Synchronization
 /// misses some of it, and is told how much. So what it shows is never old.
 final class Screen: Sendable {
     private enum Limit {
-        /// Rows that wait for a terminal: two screens of it, four seconds of 9600 bit/s. What is more than passages may be
-        /// twice as much.
-        static let rows = 48
+        /// Rows that wait for a terminal: more than a screen of it, three seconds of 9600 bit/s. When there are so many, all
+        /// is left out until they are shown: parts of it from here and there would tell nothing.
+        static let rows = 36
         /// For what goes into a file or another program.
         static let rowsElsewhere = 5000
         /// Bytes that go out at once; more of them only as fast as the terminal says that it is.
-        static let burst = 4096
+        static let burst = 2048
         /// How long the end waits for what has not been shown yet.
-        static let end = DispatchTimeInterval.seconds(3)
+        static let end = DispatchTimeInterval.seconds(1)
     }
 
     private struct State {
@@ -37,8 +37,7 @@ final class Screen: Sendable {
 
     func show(_ line: WatchedLine) {
         let rows = state.withLock { state -> [String] in
-            let isPassage = line.what == .received || line.what == .sent
-            guard isPassage ? state.missed == 0 && state.waiting < most : state.waiting < most * 2 else {
+            guard state.missed == 0, state.waiting < most else {
                 state.missed += 1
                 return []
             }
@@ -90,7 +89,8 @@ private final class Pace: Sendable {
             B300: 300, B600: 600, B1200: 1200, B2400: 2400, B4800: 4800, B9600: 9600, B19200: 19_200, B38400: 38_400,
         ]
         let speed = tcgetattr(STDOUT_FILENO, &settings) == 0 ? speeds[Int32(cfgetospeed(&settings))] : nil
-        rate = speed.map { Double($0) / 10 }
+        // Ten bits a byte, and a little less, so that what has gathered dwindles.
+        rate = speed.map { Double($0) / 11 }
     }
 
     func wait(for bytes: Int) {

@@ -79,17 +79,17 @@ struct Simulate: ParsableCommand {
     private func describe<Kind: PanelDriver>(_ kind: Kind.Type) {
         printLine(Self.row(kind))
         let events = Kind.playedEvents
-        let head = "It can say: "
+        let head = "It can say:"
         var row = head
         for (index, event) in events.enumerated() {
             let word =
                 event.kind.name + (event.hasEnd ? "*" : "") + (event.needsZone ? " ZONE" : "")
-                + (index < events.count - 1 ? ", " : "")
-            if row.count + word.count > 80 {
+                + (index < events.count - 1 ? "," : "")
+            if row.count + 1 + word.count > 80 {
                 printLine(row)
                 row = String(repeating: " ", count: head.count)
             }
-            row += word
+            row += " \(word)"
         }
         printLine(row)
         if events.contains(where: \.hasEnd) { printLine("* and its end: restore, with the zone or the word") }

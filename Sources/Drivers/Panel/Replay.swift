@@ -19,6 +19,8 @@ public final class Replay: Host {
         static let waits = 10_000_000
         /// Milliseconds of real time for an answer to come through the pseudo-terminal.
         static let answer: Int32 = 1000
+        /// The same before it is believed that there is none yet.
+        static let glance: Int32 = 20
         /// Milliseconds by which what the driver did of its own accord may have been earlier or later on site than by its
         /// own clock here: that computer had other things to do, and its disk took time.
         static let apart: Int64 = 500
@@ -42,6 +44,8 @@ public final class Replay: Host {
         var lineIsAwaited: [Int] = []
         /// Bytes of the answers that have been compared.
         var answered = 0
+        /// What has come from the driver beyond what was compared.
+        var unread: [UInt8] = []
         var isOpenedAnew = false
         var waits = 0
         var kept: [UInt8] = []
@@ -119,7 +123,7 @@ public final class Replay: Host {
     }
 
     public func report(_ signals: [Signal]) throws {
-        let sent = state.withLock(\.answered) + bytesWaiting(at: line.descriptor)
+        let sent = state.withLock { $0.answered + $0.unread.count } + bytesWaiting(at: line.descriptor)
         state.withLock { state in
             for signal in signals {
                 if signal.point == LineSupervision.point {
@@ -177,7 +181,7 @@ public final class Replay: Host {
     /// The driver has still to do this, and does it at its next deadline if at all.
     private func isOwed(_ step: Recording.Step) -> Bool {
         switch step {
-        case .sent: bytesWaiting(at: line.descriptor) == 0
+        case .sent: !hasAnswered(within: Limit.glance)
         case .reported(let summary):
             state.withLock { summary.isOfTheLine ? $0.ofTheLine.isEmpty : $0.reported.isEmpty }
         case .received, .pass, .opened: false
@@ -255,8 +259,8 @@ public final class Replay: Host {
     }
 
     private func finish() -> Wake {
-        let extra = received(count: 1, within: 5)
-        if !extra.isEmpty {
+        if hasAnswered(within: Limit.glance) {
+            let extra = received(count: state.withLock(\.unread.count) + bytesWaiting(at: line.descriptor))
             differs("answered \(hexadecimal(extra)) at the end, which is not recorded", 0)
         }
         let (more, missing) = state.withLock { state in
@@ -313,17 +317,25 @@ public final class Replay: Host {
         return ioctl(descriptor, UInt(FIONREAD), &count) == 0 ? Int(count) : 0
     }
 
-    private func received(count: Int, within limit: Int32 = Limit.answer) -> [UInt8] {
-        var bytes: [UInt8] = []
+    private func hasAnswered(within limit: Int32) -> Bool {
+        if !state.withLock(\.unread.isEmpty) { return true }
+        var ready = pollfd(fd: line.descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&ready, 1, limit) > 0 && ready.revents & Int16(POLLIN) != 0
+    }
+
+    /// So many bytes, or as many as come.
+    private func received(count: Int) -> [UInt8] {
+        var bytes = state.withLock(\.unread)
         while bytes.count < count {
             var ready = pollfd(fd: line.descriptor, events: Int16(POLLIN), revents: 0)
-            guard poll(&ready, 1, limit) > 0, ready.revents & Int16(POLLIN) != 0 else { break }
+            guard poll(&ready, 1, Limit.answer) > 0, ready.revents & Int16(POLLIN) != 0 else { break }
             var buffer = [UInt8](repeating: 0, count: 4096)
             let got = read(line.descriptor, &buffer, buffer.count)
             guard got > 0 else { break }
             bytes += buffer[..<got]
         }
-        return bytes
+        state.withLock { $0.unread = Array(bytes.dropFirst(count)) }
+        return Array(bytes.prefix(count))
     }
 }
 
