@@ -57,37 +57,54 @@ struct Record: ParsableCommand {
         let connection = try watching(name, anew: head.beginsAtOpening, until: stop.descriptor).connection
         if head.beginsAtOpening { printError("\(name) is opened anew as soon as its line is quiet.") }
         printError("Recording \(name) into \(file); Ctrl-C ends it.")
-        let isWhole = try withExtendedLifetime(stop) {
-            try write(
-                connection, RecordingWriter(port: port, secrets: head.secrets), to: output,
-                begun: !head.beginsAtOpening, until: stop.descriptor)
+        let writer = RecordingWriter(port: port, secrets: head.secrets)
+        do {
+            try withExtendedLifetime(stop) {
+                try write(connection, writer, to: output, fromOpening: head.beginsAtOpening, until: stop.descriptor)
+            }
+        } catch let refusal as ControlRefusal {
+            printError("larmnod: the recording ends here: \(refusal.description.printable)")
+            throw ExitCode(1)
         }
+        if !stop.isGiven { printError("larmnod has stopped, or hung up: the recording ends here.") }
         try output.sync()
-        if isWhole { try judge(kind) } else { throw ExitCode(1) }
+        try judge(kind)
     }
 
-    /// - Returns: false where nothing could be recorded, or not all of it; that is told.
+    /// From the line's opening, or else from the first that comes from the panel, to before something comes: what was
+    /// reported and answered of it is then in the file.
     private func write(
-        _ connection: ControlConnection, _ writer: RecordingWriter, to output: NewFile, begun: Bool, until stop: Int32
-    ) throws -> Bool {
-        var (writer, begun) = (writer, begun)
+        _ connection: ControlConnection, _ writer: RecordingWriter, to output: NewFile, fromOpening: Bool,
+        until stop: Int32
+    ) throws {
+        var writer = writer
+        var hasBegun = false
         let screen = Screen(LineScreen())
         defer { if !daemon.json { screen.end() } }
-        while let line = try connection.line(unless: stop) {
-            let seen = try ControlConnection.decode(WatchedLine.self, line)
+        func take(_ line: [UInt8], _ seen: WatchedLine) throws {
             if daemon.json { printLine(line) } else { screen.show(seen) }
-            if !begun {
-                // What passes before the line is opened anew is of before the recording.
-                begun = seen.what == .opening
-                continue
-            }
-            do { try output.write(Self.lines(of: seen, &writer)) } catch {
-                printError("larmnod: the recording ends here: \(error.description.printable)")
-                return false
+            let begins = fromOpening ? seen.what == .opening : seen.what == .received
+            // The first opening is where a recording begins anyhow.
+            if hasBegun || begins && !fromOpening { try output.write(Self.lines(of: seen, &writer)) }
+            hasBegun = hasBegun || begins
+        }
+        while let line = try connection.line(unless: stop) {
+            try take(line, try ControlConnection.decode(WatchedLine.self, line))
+        }
+        let end = StopSignal(after: .milliseconds(500))
+        try withExtendedLifetime(end) {
+            while hasBegun, let line = try connection.line(unless: end.descriptor) {
+                let seen = try ControlConnection.decode(WatchedLine.self, line)
+                if seen.what == .received { break }
+                try take(line, seen)
             }
         }
-        if !begun { printError("larmnod: the line was not opened, so nothing was recorded: larmnod status says why") }
-        return begun
+        guard !hasBegun else { return }
+        output.remove()
+        throw ControlRefusal(
+            fromOpening
+                ? "the line was not opened, so nothing was recorded: larmnod status says why"
+                : "nothing came from the panel, so nothing was recorded")
     }
 
     /// Begins to watch. - Returns: the connection, and the device's full name.
@@ -226,6 +243,8 @@ private final class NewFile {
             rest = rest.dropFirst(count)
         }
     }
+
+    func remove() { unlink(path) }
 
     func sync() throws(ControlRefusal) {
         if fsync(descriptor) != 0, errno != EINVAL { throw failure(errno) }

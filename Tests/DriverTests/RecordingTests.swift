@@ -35,7 +35,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("< 3", "pairs of digits"), ("< 3x", "pairs of digits"), ("?", "expected #"), ("! lost", "! opened"), ("+250", "expected a time"),
+        ("< 3", "pairs of digits"), ("< 3x", "pairs of digits"), ("?", "expected #"), ("! lost", "! opened"), ("+250", "expected a time"), ("+2678400001ms", "at most 31 days"), ("+-1ms", "expected a time"),
         ("= fire shouts", "expected POINT"), ("# setting x", "expected KEY"), ("// nothing", "does not say make"),
     ])
     func aWrongRecordingIsRefused(_ line: String, _ why: String) {

@@ -24,6 +24,9 @@ public struct Recording: Sendable {
     /// Bytes of a file. A week of link tests takes 5 MB.
     public static let mostBytes = 16 * 1024 * 1024
 
+    /// Milliseconds between two things that pass.
+    static let longestPause: Int64 = 31 * 24 * 3600 * 1000
+
     public let file: String
     public private(set) var head: [String: String] = [:]
     /// Beside `port` and `line`. A key with dots is one of a table in the device's table.
@@ -81,9 +84,9 @@ public struct Recording: Sendable {
         case "<": steps.append((.received(try Self.bytes(rest)), number))
         case ">": steps.append((.sent(try Self.bytes(rest)), number))
         case "+":
-            guard rest.hasSuffix("ms"), let milliseconds = Int64(rest.dropLast(2)), milliseconds >= 0 else {
-                throw Wrong(description: "expected a time, as +250ms")
-            }
+            guard rest.hasSuffix("ms"), let milliseconds = Int64(rest.dropLast(2)),
+                (0...Self.longestPause).contains(milliseconds)
+            else { throw Wrong(description: "expected a time of at most 31 days, as +250ms") }
             steps.append((.pass(milliseconds: milliseconds), number))
         case "=":
             let words = rest.split(separator: " ")
