@@ -22,7 +22,7 @@ struct Monitor: ParsableCommand {
     @Flag(help: "Every passage, also those that repeat.") var all = false
     @Flag(
         help:
-            "Where no larmnod runs: open the device here and listen. Nothing is stored, nothing is sent to a centre, and no panel gets an answer."
+            "Where no larmnod runs: open the device here and listen. Nothing is stored, nothing is sent to a centre, and no panel gets an answer. Not for a device with outputs."
     ) var alone = false
 
     func validate() throws {

@@ -8,7 +8,7 @@ import Glibc
 struct Simulate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Play a serial panel, with events from a script or as you type them. Alone: list the panels.",
-        usage: "larmnod simulate [<panel>] [--port <port> | --pty] [--script <file>] [<options>]",
+        usage: "larmnod simulate [<panel>] [--port <port> | --pty] [<options>]",
         discussion: """
             A script, or what you type, is one line for each thing that happens:
 

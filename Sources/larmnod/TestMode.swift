@@ -9,7 +9,8 @@ struct TestMode: ParsableCommand {
         subcommands: [On.self, Off.self, Status.self], defaultSubcommand: Status.self)
 
     struct On: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Begin test mode.")
+        static let configuration = CommandConfiguration(
+            abstract: "Begin test mode.", usage: "larmnod test-mode on --for <for> [--why <why>] [<options>]")
 
         @OptionGroup var daemon: Daemon
         @Option(name: .customLong("for"), help: "How long, at most 8h: 90s, 30min, 2h.") var time: String

@@ -27,15 +27,18 @@ import Testing
         let kind = try #require(
             try Self.recording(file).kind(among: Self.kinds), "\(file): neither its head nor its name says the driver")
         let differences = Mutex<[String]>([])
-        let count = try Replay.run(kind, read: { try Self.recording(file, port: $0) }) { news, _ in
-            guard case .differs(let words, let line) = news else { return }
-            differences.withLock { $0.append("\(file):\(line): \(words)") }
-        }
+        let count = try Replay.run(
+            kind, read: { try Self.recording(file, port: $0) },
+            show: { news, _ in
+                guard case .differs(let words, let line) = news else { return }
+                differences.withLock { $0.append("\(file):\(line): \(words)") }
+            })
         #expect(count == 0 && differences.withLock(\.self) == [])
     }
 
     @Test(arguments: [
-        ("< 3", "pairs of digits"), ("< 3x", "pairs of digits"), ("?", "expected #"), ("! lost", "! opened"), ("+250", "expected a time"), ("+2678400001ms", "at most 31 days"), ("+-1ms", "expected a time"),
+        ("< 3", "pairs of digits"), ("< 3x", "pairs of digits"), ("?", "expected #"), ("! lost", "! opened"),
+        ("+250", "expected a time"), ("+2678400001ms", "at most 31 days"), ("+-1ms", "expected a time"),
         ("= fire shouts", "expected POINT"), ("# setting x", "expected KEY"), ("// nothing", "does not say make"),
     ])
     func aWrongRecordingIsRefused(_ line: String, _ why: String) {

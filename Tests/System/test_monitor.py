@@ -3,10 +3,13 @@
 import json
 import os
 import pathlib
+import pty
 import re
+import select
 import signal
 import socket
 import subprocess
+import termios
 import time
 
 import rig
@@ -204,3 +207,41 @@ def test_slow_watcher(case):
     while b'"missed"' not in text:
         text += watchers[0].recv(65536)
     gateway.stop()
+
+
+def test_slow_terminal(case):
+    """a terminal that takes little is shown whole stretches, is told how much was left out, and then what is new; in its letters"""
+    centre, gateway, play = site(case, "after 2s " + "".join(f"burglary {n}\n" for n in range(1, 301)) + "wait\n")
+    played = play()
+    gateway.start()
+    terminal, theirs = pty.openpty()
+    settings = termios.tcgetattr(theirs)
+    settings[4] = settings[5] = termios.B4800
+    termios.tcsetattr(theirs, termios.TCSANOW, settings)
+    monitor = case.start(
+        "monitor", [case.program, "monitor", "radio", "--socket", gateway.socket], {"LC_ALL": "sv_SE.ISO-8859-1"},
+        output=theirs)  # fmt: skip
+    eventually("all is taken", played.text, lambda text: text.count("TAKEN: ") == 300)
+    seen = bytearray()
+
+    def text():
+        while select.select([terminal], [], [], 0)[0]:
+            seen.extend(os.read(terminal, 4096))
+        return seen.decode("latin-1")
+
+    # 436 bytes in a second, and what waits is a screen and a half: it is shown when the flood is over.
+    eventually("what was left out is told", text, lambda text: " were not shown" in text)
+    rows = text().splitlines()
+    require("at most 80 columns", max(map(len, rows)) <= 80, "\n".join(rows))
+    require("not everything is shown", len(rows) < 200, len(rows))
+    expect("exit status after Ctrl-C", interrupted(monitor), 0)
+    os.close(theirs)
+    os.close(terminal)
+    gateway.stop()
+    gateway.file.write_text(gateway.file.read_text().replace('"Provplatsen"', '"Provplatsen ö"'))
+    gateway.start()
+    for locale, name in (("sv_SE.ISO-8859-1", "ö".encode("latin-1")), ("C", b"o"), ("C.UTF-8", "ö".encode()), ("", "ö".encode())):
+        shown = subprocess.run(
+            [case.program, "status", "--socket", gateway.socket], env={**os.environ, "LC_ALL": locale, "LANG": ""},
+            stdout=subprocess.PIPE).stdout  # fmt: skip
+        require(f"letters in the locale {locale!r}", shown.startswith("Provplatsen ".encode() + name + b" "), repr(shown[:60]))

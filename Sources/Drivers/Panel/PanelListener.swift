@@ -30,7 +30,8 @@ extension PanelDriver {
         for step in steps {
             switch step {
             case .frame(let bytes, let says): shown.passages(of: bytes, says).forEach(host.trace)
-            case .strange(let bytes, let why): shown.passages(of: bytes, "no frame: \(why)", isFrame: false).forEach(host.trace)
+            case .strange(let bytes, let why):
+                shown.passages(of: bytes, "no frame: \(why)", isFrame: false).forEach(host.trace)
             case .report(let signals, _, _): if !signals.isEmpty { try? host.report(signals) }
             case .log(let level, let message): host.log(level, message)
             case .lose(let why): host.log(.warning, why)

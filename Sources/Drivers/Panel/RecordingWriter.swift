@@ -100,7 +100,8 @@ extension RecordingWriter {
 
     /// What is of the port and not of the panel: a replay has another port, and hears no echo.
     private static let ofThePort = [
-        "port", "line", "handshake", "rs-485", "rts-to-send", "delay-before-send", "delay-after-send", "dtr", "rts", "output",
+        "port", "line", "handshake", "rs-485", "rts-to-send", "delay-before-send", "delay-after-send", "dtr", "rts",
+        "output",
     ]
 
     /// Whether a setting of this name is a secret: a key, a code, a password.

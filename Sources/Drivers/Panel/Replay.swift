@@ -95,7 +95,7 @@ public final class Replay: Host {
         }
         let host = Replay(recording, line, show)
         repeat {
-            do { try driver.run(host) } catch where host.skipsToOpened() {} catch {
+            do { try driver.run(host) } catch  where host.skipsToOpened() {} catch {
                 host.differs("the driver gave up: \(error)", 0)
             }
         } while host.state.withLock({ state in

@@ -167,7 +167,8 @@ import Testing
         #expect(head.secrets == ["543216"] && !head.beginsAtOpening)
     }
 
-    private static let head = "# driver: prt3\n# make: x\n# model: x\n# firmware: x\n# line: 9600 8N1\n"
+    private static let head =
+        "# driver: prt3\n# make: x\n# model: x\n# firmware: x\n# line: 9600 8N1\n"
         + "# provenance: made up\n# setting zones = 0\n# setting silence = 65s\n"
 
     private func differences(_ text: String) throws -> [String] {
@@ -283,12 +284,17 @@ import Testing
         let driver = try GalaxyDriver(
             Settings(
                 SerialSupport.node(
-                    .table([("port", line.path), ("login", "543216")].map {
-                        SettingNode.Entry(key: $0.0, node: SerialSupport.node(.string($0.1)))
-                    })), path: "device.galaxy.x", problems: Problems()))
+                    .table(
+                        [("port", line.path), ("login", "543216")].map {
+                            SettingNode.Entry(key: $0.0, node: SerialSupport.node(.string($0.1)))
+                        })), path: "device.galaxy.x", problems: Problems()))
         let login = GalaxyBlock("?", Array("543216*1".utf8), isFromHost: true).bytes
         let host = ScriptHost(
-            line, [.expect(login), .send(Array(login.prefix(4))), .pass(milliseconds: 2000), .send(login), .pass(milliseconds: 500)])
+            line,
+            [
+                .expect(login), .send(Array(login.prefix(4))), .pass(milliseconds: 2000), .send(login),
+                .pass(milliseconds: 500),
+            ])
         try driver.run(host)
         let shown = host.traced.map { hexadecimal($0.bytes) }.joined(separator: " | ")
         #expect(host.traced.contains(Passage(.sent, [], "login")))
