@@ -46,7 +46,7 @@ struct Record: ParsableCommand {
         guard case .string(let port)? = entry("port", of: table) else {
             throw ControlRefusal("\(name) has no port: only serial panels are recorded")
         }
-        guard let head = RecordingWriter.head(about(), of: table, kind: kind) else {
+        guard let head = RecordingWriter.head(about(port), of: table, kind: kind) else {
             throw ControlRefusal("[device.\(name)] in \(site.file) is not right: larmnod check says why")
         }
         let output = try NewFile(file)
@@ -168,7 +168,7 @@ struct Record: ParsableCommand {
     }
 
     /// From the options, or asked for where a person sits at the terminal.
-    private func about() -> [String: String] {
+    private func about(_ port: String) -> [String: String] {
         let isAsked = isatty(STDIN_FILENO) == 1
         func ask(_ given: String?, _ question: String) -> String? {
             if given != nil || !isAsked { return given }
@@ -183,7 +183,15 @@ struct Record: ParsableCommand {
         about["firmware"] = ask(firmware, "Its firmware")
         let day = StatusScreen.utc(SystemClock(isTrusted: true).now().utc).prefix(10)
         let how = ask(provenance, "How it is recorded, in a few words").map { ": \($0)" } ?? ""
-        about["provenance"] = "captured by larmnod \(Version.current) on \(day)\(how)"
+        // A capture is what a real panel has said; what is behind a pseudo-terminal is not known here.
+        let isPseudo = realpath(port, nil).map { path in
+            defer { free(path) }
+            return String(cString: path).hasPrefix("/dev/pts/")
+        }
+        about["provenance"] =
+            isPseudo ?? false
+            ? "recorded by larmnod \(Version.current) on \(day), over a pseudo-terminal\(how)"
+            : "captured by larmnod \(Version.current) on \(day)\(how)"
         return about
     }
 }

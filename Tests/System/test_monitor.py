@@ -87,6 +87,7 @@ def test_recorded_is_replayed(case):
     recording.popen.send_signal(signal.SIGINT)
     expect(f"exit status of record ({recording.text()})", recording.popen.wait(30), 0)
     text = file.read_text()
+    require("it is not called a capture of a panel", "over a pseudo-terminal: played" in text, text)
     for line in ("# driver: receiver-line", "# make: Sur-Gard", "# firmware: unknown", "# line: 9600 8N1"):
         require(f"the head says {line}", line in text.splitlines(), text)
     require("no key or account of the site", "4711" not in text, text)
@@ -194,11 +195,15 @@ def test_slow_watcher(case):
     played = play()
     gateway.start()
     watchers = []
-    for _ in range(3):
+    for _ in range(6):
         watcher = socket.socket(socket.AF_UNIX)
         watcher.connect(gateway.socket)
         watcher.sendall(b'{"command":"watch"}\n')
         watchers.append(watcher)
+        time.sleep(0.3)  # in this order
+    watchers[5].settimeout(20)
+    require("one too many is told so", b"5 others are watching" in watchers[5].recv(4096))
+    gateway.status()  # others may still ask
     eventually("all is taken", played.text, lambda text: text.count("TAKEN: ") == 300)
     gateway.until_delivered()
     expect("all arrived", len([e for e in centre.feed() if e["sia"] == "BA"]), 300)
