@@ -71,6 +71,11 @@ struct Monitor: ParsableCommand {
         guard device.outputs.isEmpty else {
             throw refused("\(device.name) has outputs, which would be switched off: start larmnod, and monitor that")
         }
+        guard !((device.driver as? ModbusDriver)?.clearsLatches ?? false) else {
+            throw refused(
+                "\(device.name) clears latched inputs when it has read them, and what they hold would never be reported: "
+                    + "start larmnod, and monitor that")
+        }
         let stop = StopSignal()
         let host = AloneHost(
             device.name, Screen(LineScreen(hexadecimal: hex, all: all)), stop: stop.descriptor, json: daemon.json)

@@ -129,7 +129,8 @@ def test_each_kind_recorded(case, kind):
     port, file = case.path("line"), case.directory / f"{kind}-field.txt"
     played = case.start("played", [case.program, "simulate", kind, "--pty", "--link", port], stdin=subprocess.PIPE)
     eventually("the played panel has a line", lambda: pathlib.Path(port).exists())
-    gateway = rig.Gateway(case, rig.path("a", f"{case.host}:9"), table(f"device.{kind}.panel", port=port, **settings)).start()
+    device = table(f"device.{kind}.panel", port=port, **settings)
+    gateway = rig.Gateway(case, rig.path("a", f"{case.host}:9"), device).start()
 
     def happen(*lines):
         played.popen.stdin.write("".join(f"{line}\n" for line in lines).encode())
@@ -177,7 +178,7 @@ def test_nobody_there(case):
     require("what to do", "no larmnod runs" in result.stdout and "--alone" in result.stdout, result.stdout)
     played = play()
     alone = case.start("alone", [case.program, "monitor", "radio", "--alone", "--all", "--config", gateway.file])
-    # A panel that gets no answer says it again after 4 s. After three times it waits for 30 s: this is to be over by then.
+    # A panel that gets no answer says it again after 4 s; after three times it waits for 30 s, and this is over by then.
     eventually("it hears the panel", alone.text, lambda text: "link test" in text)
     require("it says what it does not", "NOTHING IS STORED" in alone.text(), alone.text())
     require("nothing is taken", "TAKEN" not in played.text(), played.text())
@@ -187,6 +188,41 @@ def test_nobody_there(case):
     result = case.run([case.program, "monitor", "radio", "--alone", "--config", gateway.file])
     require("refused where the daemon runs", result.returncode == 1 and "leave --alone out" in result.stdout, result.stdout)
     centre.until("what waited at the panel", lambda e: e["sia"] == "FA")
+
+
+def test_alone_contacts(case):
+    """alone, contacts and a Modbus bus are read and shown; a latch is not cleared, and outputs are not switched off"""
+    board = rig.Board(case, "chip gpiochip0 pinctrl-test 8")
+    port = case.port()
+    units = rig.ModbusUnits(case, "--tcp", str(port), "--host", case.host, "--unit", "1")
+    bus, other = ({"address": f"{case.host}:{number}", "interval": "100ms"} for number in (port, port + 1))
+    third = {**bus, "address": f"{case.host}:{port + 2}"}
+    read = {"unit": 1, "table": "discrete-input", "kind": "burglary"}
+    gateway = rig.Gateway(
+        case, rig.path("a", f"{case.host}:9"),
+        table("device.gpio.box", chip="pinctrl-test"),
+        table("device.gpio.box.point.door", line=3, contact="normally-open", kind="burglary"),
+        table("device.modbus.bus", **bus), table("device.modbus.bus.point.gate", register=0, **read),
+        table("device.modbus.latches", **other),
+        table("device.modbus.latches.point.key", register=1, latch="coil 2", clear="coil 5", **read),
+        table("device.modbus.lamps", **third), table("device.modbus.lamps.point.x", register=3, **read),
+        table("device.modbus.lamps.output.lamp", unit=1, register=6, shows="test-mode"),
+        environment=board.environment)  # fmt: skip
+    result = case.run([case.program, "check", gateway.file])
+    expect(f"exit status of check ({result.stdout})", result.returncode, 0)
+    command = [case.program, "monitor", "--alone", "--config", gateway.file]
+    for device, change, expected in (
+        ("gpio.box", lambda: board.level(3, "10"), r"door (closes|opens)"),
+        ("modbus.bus", lambda: units.do("set 1 discrete-input 0 1"), r"gate active true"),
+    ):
+        alone = case.start(device, [*command, device], board.environment)
+        eventually(f"{device} is read", alone.text, lambda text: re.search(r"\d [<=] ", text))
+        change()
+        eventually(f"its change is seen: {expected}", alone.text, lambda text: re.search(expected, text))
+        expect("exit status after Ctrl-C", interrupted(alone), 0)
+    for device, why in (("latches", "clears latched inputs"), ("lamps", "has outputs")):
+        result = case.run([*command, device])
+        require(f"{device} is refused", result.returncode == 1 and why in result.stdout, result.stdout)
 
 
 def test_slow_watcher(case):
@@ -215,7 +251,7 @@ def test_slow_watcher(case):
 
 
 def test_slow_terminal(case):
-    """a terminal that takes little is shown whole stretches, is told how much was left out, and then what is new; in its letters"""
+    """a slow terminal is shown whole stretches, is told how much was left out, then what is new; letters are its own"""
     centre, gateway, play = site(case, "after 2s " + "".join(f"burglary {n}\n" for n in range(1, 301)) + "wait\n")
     played = play()
     gateway.start()
@@ -245,8 +281,9 @@ def test_slow_terminal(case):
     gateway.stop()
     gateway.file.write_text(gateway.file.read_text().replace('"Provplatsen"', '"Provplatsen ö"'))
     gateway.start()
-    for locale, name in (("sv_SE.ISO-8859-1", "ö".encode("latin-1")), ("C", b"o"), ("C.UTF-8", "ö".encode()), ("", "ö".encode())):
+    utf8, latin1 = "ö".encode(), "ö".encode("latin-1")
+    for locale, letter in (("sv_SE.ISO-8859-1", latin1), ("C", b"o"), ("C.UTF-8", utf8), ("", utf8)):
         shown = subprocess.run(
             [case.program, "status", "--socket", gateway.socket], env={**os.environ, "LC_ALL": locale, "LANG": ""},
             stdout=subprocess.PIPE).stdout  # fmt: skip
-        require(f"letters in the locale {locale!r}", shown.startswith("Provplatsen ".encode() + name + b" "), repr(shown[:60]))
+        require(f"letters in the locale {locale!r}", shown.startswith(b"Provplatsen " + letter + b" "), repr(shown[:60]))
