@@ -75,6 +75,9 @@ public struct ModbusDriver: Driver {
         refuseClears(settings)
     }
 
+    /// It clears latched inputs when it has reported them, and so writes to its units even without outputs.
+    public var clearsLatches: Bool { points.contains { $0.latch != nil } }
+
     /// The coil that clears a latch is nothing else: neither an input nor an output.
     private func refuseClears(_ settings: Settings) {
         for (point, table) in zip(points, settings.points) {

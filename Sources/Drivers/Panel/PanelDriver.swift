@@ -37,6 +37,12 @@ extension PanelDriver {
         try session.run(port)
     }
 
+    /// It asks the panel when the line is opened: what passes later means nothing without those answers.
+    public var asksAtOpening: Bool {
+        var link = link()
+        return link.opened(at: 0).contains { if case .send = $0 { true } else { false } }
+    }
+
     /// `silence = "120s"`; "0s" is never.
     static func silence(_ settings: Settings, default fallback: Duration) -> Duration? {
         let silence = settings.duration("silence", in: .zero ... .seconds(7 * 24 * 3600), default: fallback)

@@ -4,6 +4,9 @@ import AlarmProtocol
 ///
 /// Pure: bytes and times in milliseconds in, the line's condition out.
 struct LineSupervision: Sendable {
+    /// The name of the line as a part of the device.
+    static let point = "line"
+
     enum Limit {
         /// So many bytes without one frame, and
         static let strangeBytes = 20

@@ -29,6 +29,8 @@ public struct ControlRequest: Codable, Sendable {
     /// Milliseconds.
     public var shadow: Int64?
     public var within: Int64?
+    /// `watch`: has the device's line opened anew first, so that all is seen from the beginning.
+    public var anew: Bool?
     /// `availability`: only this month, "2026-11".
     public var month: String?
 
