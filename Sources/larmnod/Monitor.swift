@@ -73,7 +73,9 @@ struct Monitor: ParsableCommand {
         let listen: () throws -> Void
         if let panel = driver as? any PanelDriver {
             listen = { try panel.listen(host) }
-        } else if driver is GPIODriver || driver is ModbusDriver {
+        } else if let bus = driver as? ModbusDriver {
+            listen = { try bus.listen(host) }
+        } else if driver is GPIODriver || driver is IIODriver || driver is RevPiDriver {
             listen = { try driver.run(host) }
         } else {
             throw refused(

@@ -124,9 +124,15 @@ public struct ModbusDriver: Driver {
         return think + serial.line.characterTime * longest
     }
 
-    public func run(_ host: any Host) throws {
+    public func run(_ host: any Host) throws { try poll(host, clearsLatches: true) }
+
+    /// Reads the units and writes nothing, not even the coils that clear latches: for a host that stores nothing
+    /// (`larmnod monitor --alone`). Only for a bus without outputs.
+    public func listen(_ host: any Host) throws { try poll(host, clearsLatches: false) }
+
+    private func poll(_ host: any Host, clearsLatches: Bool) throws {
         let link = try ModbusLink(bus)
-        var poller = ModbusPoller(self, link, host)
+        var poller = ModbusPoller(self, link, host, clearsLatches: clearsLatches)
         do { try poller.run() } catch is Stopped { poller.switchOff() }
     }
 
