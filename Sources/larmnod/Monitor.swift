@@ -108,6 +108,8 @@ struct Monitor: ParsableCommand {
 private final class AloneHost: Host {
     private let device: String
     private let screen: Mutex<LineScreen>
+    /// When each loop's reading was last shown: they come many times a second.
+    private let shown = Mutex<[String: Int64]>([:])
     private let isJSON: Bool
     private let clock = SystemClock(isTrusted: true)
 
@@ -122,6 +124,15 @@ private final class AloneHost: Host {
     func answers() {}
     func output(_ name: String) -> Bool { false }
     func trace(_ passage: Passage) { show(WatchedLine(device, passage, at: now)) }
+    func measured(_ reading: LoopReading) {
+        let now = now
+        let isDue = shown.withLock { shown in
+            guard shown[reading.point].map({ now.uptime - $0 >= 1000 }) ?? true else { return false }
+            shown[reading.point] = now.uptime
+            return true
+        }
+        if isDue { show(WatchedLine(device, .received, at: now, text: reading.described)) }
+    }
     func log(_ level: LogLevel, _ message: String) { show(WatchedLine(device, .log, at: now, text: message)) }
 
     func report(_ signals: [Signal]) throws {

@@ -3,7 +3,7 @@ import Glibc
 
 /// Inputs and outputs on a Modbus bus, RTU or TCP: `[device.modbus.NAME]`. See README.md beside this file. It writes what
 /// is declared as an output, and nothing else.
-public struct ModbusDriver: Driver {
+public struct ModbusDriver: LoopDriver {
     public static let name = "modbus"
 
     let bus: BusSettings
@@ -95,6 +95,8 @@ public struct ModbusDriver: Driver {
 
     /// How seldom a supervised loop may be read.
     static let slowestLoop: Duration = .milliseconds(500)
+
+    public var loopFacts: [LoopFacts] { loops.sorted { $0.key < $1.key }.map(\.value.facts) }
 
     public var notices: [String] { BusBudget(self).warning.map { ["the bus \($0)"] } ?? [] }
 

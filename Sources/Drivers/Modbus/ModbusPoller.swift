@@ -493,6 +493,7 @@ struct ModbusPoller {
         if var loop = loops[index] {
             let count = max(0, point.number(value))
             signals += loop.take(count, at: .now, moment: host.now)
+            if host.isWatched { host.measured(loop.reading(Double(count))) }
             loops[index] = loop
             states[index].told = loop.state == .alarm
             return

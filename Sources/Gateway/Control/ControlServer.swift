@@ -135,6 +135,7 @@ final class ControlServer: Sendable {
             case .testMode: client.send(try testMode(request, person))
             case .receiver: client.send(try centre(request, person))
             case .watch: try watch(request, client)
+            case .learn: try learn(request, client)
             }
         } catch let refusal as ControlRefusal { client.send(refusal) } catch {
             client.send(ControlRefusal("\(error)"))
