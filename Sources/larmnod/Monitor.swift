@@ -71,11 +71,6 @@ struct Monitor: ParsableCommand {
         guard device.outputs.isEmpty else {
             throw refused("\(device.name) has outputs, which would be switched off: start larmnod, and monitor that")
         }
-        guard !((device.driver as? ModbusDriver)?.clearsLatches ?? false) else {
-            throw refused(
-                "\(device.name) clears latched inputs when it has read them, and what they hold would never be reported: "
-                    + "start larmnod, and monitor that")
-        }
         let stop = StopSignal()
         let host = AloneHost(
             device.name, Screen(LineScreen(hexadecimal: hex, all: all)), stop: stop.descriptor, json: daemon.json)
@@ -91,6 +86,8 @@ struct Monitor: ParsableCommand {
                 // Everything else is only read, and no other device believes that it has been heard.
                 if let panel = device.driver as? any PanelDriver {
                     try panel.listen(host)
+                } else if let bus = device.driver as? ModbusDriver {
+                    try bus.listen(host)
                 } else {
                     try device.driver.run(host)
                 }
@@ -120,6 +117,8 @@ private final class AloneHost: Host {
     private let device: String
     private let screen: Screen
     private let stop: Int32
+    /// When each loop's reading was last shown: they come many times a second.
+    private let shown = Mutex<[String: Int64]>([:])
     private let isJSON: Bool
     private let clock = SystemClock(isTrusted: true)
 
@@ -137,6 +136,15 @@ private final class AloneHost: Host {
     func answers() {}
     func output(_ name: String) -> Bool { false }
     func trace(_ passage: Passage) { show(WatchedLine(device, passage, at: now)) }
+    func measured(_ reading: LoopReading) {
+        let now = now
+        let isDue = shown.withLock { shown in
+            guard shown[reading.point].map({ now.uptime - $0 >= 1000 }) ?? true else { return false }
+            shown[reading.point] = now.uptime
+            return true
+        }
+        if isDue { show(WatchedLine(device, .received, at: now, text: reading.described)) }
+    }
     func log(_ level: LogLevel, _ message: String) { show(WatchedLine(device, .log, at: now, text: message)) }
 
     func report(_ signals: [Signal]) throws {

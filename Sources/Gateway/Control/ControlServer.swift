@@ -139,6 +139,7 @@ final class ControlServer: Sendable {
             case .testMode: client.send(try testMode(request, person))
             case .receiver: client.send(try centre(request, person))
             case .watch: try stay { try watch(request, client) }
+            case .learn: try stay { try learn(request, client) }
             }
         } catch let refusal as ControlRefusal { client.send(refusal) } catch {
             client.send(ControlRefusal("\(error)"))

@@ -99,6 +99,7 @@ extension ControlServer {
         let (device, at) = (sight.device, sight.at)
         switch sight.what {
         case .passed(let passage): return [WatchedLine(device, passage, at: at)]
+        case .measured(let reading): return [WatchedLine(device, .received, at: at, text: reading.described)]
         case .reported(let signals, let ids):
             let events = ids.map { id in
                 WatchedLine(device, .event, at: at, text: intake.outbox.event(id).map { $0.event.watched }, event: id)

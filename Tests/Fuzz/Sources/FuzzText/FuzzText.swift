@@ -15,7 +15,20 @@ public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     blocks(input)
     echo(input)
     supervision(input)
+    modbus(input)
     return 0
+}
+
+/// As a frame on a Modbus bus, behind any request: it is the reply, in full, or it is not.
+private func modbus(_ input: [UInt8]) {
+    guard input.count > 6 else { return }
+    for kind in [ModbusFrame.Kind.serial, .network(transaction: UInt16(input[0]) << 8 | UInt16(input[1]))] {
+        let frame = ModbusFrame(kind: kind, request: Array(input.prefix(6)))
+        for reply in [Array(input.dropFirst(6)), input + ModbusFrame.checksum(input)] {
+            guard case .values(let values) = frame.reply(in: reply) else { continue }
+            precondition(values.isEmpty || values.count == Int(input[4]) << 8 | Int(input[5]))
+        }
+    }
 }
 
 private func codes(_ text: String) {
