@@ -5,12 +5,12 @@ extension Host {
     ///   not stand still because nothing can be stored: just then one of them has something to show.
     /// - Returns: false when the driver is to stop.
     func deliver(
-        _ signals: [Signal], driving outputs: () throws -> ContinuousClock.Instant?
+        _ signals: [Signal], areKept: Bool = false, driving outputs: () throws -> ContinuousClock.Instant?
     ) rethrows -> Bool {
-        guard !signals.isEmpty else { return true }
+        guard !signals.isEmpty || areKept else { return true }
         while true {
             do {
-                try report(signals)
+                if areKept { try reportKept(signals) } else { try report(signals) }
                 return true
             } catch {
                 log(.error, "\(signals.count) readings could not be stored and will be tried again in 1 s: \(error)")

@@ -8,10 +8,13 @@ public protocol Host: Sendable {
     ///   panel to try again; it must not pretend that it was received.
     func report(_ signals: [Signal]) throws
 
-    /// Keeps a few bytes on disk, past a crash and a power cut, until others are kept; none: forgets them. For what a
-    /// panel wants acknowledged before it has said all of it. Returns when they are synced.
+    /// Keeps a few bytes on disk, past a crash and a power cut, until others are kept or `reportKept` tells of them; none:
+    /// forgets them. For what a panel wants acknowledged before it has said all of it. Returns when they are synced.
     /// - Throws: `ReportError` when they are not: report what is known so far instead.
     func keep(_ bytes: [UInt8]) throws
+
+    /// As `report`, of what was kept: it is stored and forgotten in one commit, so that no crash tells it twice.
+    func reportKept(_ signals: [Signal]) throws
 
     /// What this device has kept.
     var kept: [UInt8] { get }
@@ -89,4 +92,9 @@ extension Host {
     /// Waits without descriptors: the only way that a driver sleeps.
     public func wait(until deadline: ContinuousClock.Instant) -> Wake { wait(for: [], until: deadline) }
     public func report(_ signal: Signal) throws { try report([signal]) }
+    public func reportKept(_ signals: [Signal]) throws {
+        if !signals.isEmpty { try report(signals) }
+        // What cannot be forgotten is told again after the next opening: twice rather than not at all.
+        try? keep([])
+    }
 }

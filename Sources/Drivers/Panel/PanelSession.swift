@@ -154,12 +154,14 @@ struct PanelSession<Link: PanelLink> {
         guard let accept else {
             isStopped = !deliver(signals, port)
             if isStopped { return }
-            forgetKept()
+            isKeeping = false
             return try perform(link.stored(answered: false, at: host.now.uptime), port)
         }
         let before = host.now.uptime
         var isStored = true
-        do { if !signals.isEmpty { try host.report(signals) } } catch {
+        do {
+            if isKeeping { try host.reportKept(signals) } else if !signals.isEmpty { try host.report(signals) }
+        } catch {
             isStored = false
             logSparingly(.warning, "what the panel said could not be stored, it is to say it again: \(error)")
         }
@@ -168,7 +170,7 @@ struct PanelSession<Link: PanelLink> {
             ? try answer(accept, "accepted", since: before, port)
             : try answer(refuse, "refused: it could not be stored", since: before, port)
         guard isStored else { return }
-        forgetKept()
+        isKeeping = false
         try perform(link.stored(answered: isAnswered, at: host.now.uptime), port)
     }
 
@@ -184,15 +186,6 @@ struct PanelSession<Link: PanelLink> {
     /// What is kept is told now: the device may not come back under this name.
     private mutating func finish(_ port: borrowing SerialPort) throws {
         if isKeeping { try perform(link.resume(host.kept, at: host.now.uptime), port) }
-    }
-
-    /// What could not be forgotten is told again after the next opening: twice rather than not at all.
-    private mutating func forgetKept() {
-        guard isKeeping else { return }
-        do {
-            try host.keep([])
-            isKeeping = false
-        } catch { logSparingly(.warning, "what was kept for the panel's last event could not be removed: \(error)") }
     }
 
     /// - Returns: false when the answer would come too late and was not sent.
@@ -214,7 +207,7 @@ struct PanelSession<Link: PanelLink> {
 
     /// Until it is stored. What comes meanwhile is read and kept: the system's own buffer holds four seconds of it.
     private mutating func deliver(_ signals: [Signal], _ port: borrowing SerialPort) -> Bool {
-        host.deliver(signals) {
+        host.deliver(signals, areKept: isKeeping) {
             // A port that is lost is told by the next reading, when this is stored.
             while unread.count < Limit.unread, let more = try? port.read(), !more.isEmpty {
                 note(more)

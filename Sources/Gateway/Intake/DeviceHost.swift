@@ -64,12 +64,15 @@ final class DeviceHost: Host {
 
     var now: Moment { intake.clock() }
 
-    func report(_ signals: [Signal]) throws {
+    func report(_ signals: [Signal]) throws { try report(signals, tellingKept: false) }
+    func reportKept(_ signals: [Signal]) throws { try report(signals, tellingKept: true) }
+
+    private func report(_ signals: [Signal], tellingKept: Bool) throws {
         showLife()
         let heard = state.withLock { $0.heard }
         let ids: [Int64]
         do {
-            ids = try take { known in
+            ids = try take(tellingKept: tellingKept) { known in
                 normaliser.events(signals, heard: heard, now: now, known: known)
             }
         } catch {

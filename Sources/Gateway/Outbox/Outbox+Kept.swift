@@ -20,23 +20,38 @@ extension Outbox {
             do throws(DatabaseError) { try writer.store.keep(bytes, of: device) } catch {
                 throw OutboxError(kind: error.isFull ? .full : .cannotWrite, description: error.description)
             }
+            writer.kept[device] = bytes.isEmpty ? nil : bytes
+            writer.toldInMemory.remove(device)
         }
     }
 
-    func kept(of device: String) -> [UInt8] { writer.withLock { $0.store.kept()[device] ?? [] } }
+    /// Known also while the disk gives and takes nothing.
+    func kept(of device: String) -> [UInt8] { allKept()[device] ?? [] }
+    func allKept() -> [String: [UInt8]] { writer.withLock(\.kept) }
+}
+
+extension Outbox.Writer {
+    /// A receiver has taken, from memory, what told of the device's kept bytes.
+    mutating func toldFromMemory(_ device: String) {
+        kept[device] = nil
+        // The disk may have come back while the receiver was waited for.
+        if volatileFrom != nil || (try? store.keep([], of: device)) == nil { toldInMemory.insert(device) }
+    }
 }
 
 extension Store {
     /// The table is made when it is first needed, so that a store without it stays as it is.
     func keep(_ bytes: [UInt8], of device: String) throws(DatabaseError) {
-        try transaction { () throws(DatabaseError) in
-            try database.execute("CREATE TABLE IF NOT EXISTS kept (device TEXT PRIMARY KEY, bytes TEXT NOT NULL)")
-            if bytes.isEmpty {
-                try database.run("DELETE FROM kept WHERE device = ?", [.text(device)])
-            } else {
-                try database.run(
-                    "INSERT OR REPLACE INTO kept VALUES (?, ?)", [.text(device), .text(Self.digits(bytes))])
-            }
+        try transaction { () throws(DatabaseError) in try write(kept: bytes, of: device) }
+    }
+
+    func write(kept bytes: [UInt8], of device: String) throws(DatabaseError) {
+        try database.execute("CREATE TABLE IF NOT EXISTS kept (device TEXT PRIMARY KEY, bytes TEXT NOT NULL)")
+        if bytes.isEmpty {
+            try database.run("DELETE FROM kept WHERE device = ?", [.text(device)])
+        } else {
+            try database.run(
+                "INSERT OR REPLACE INTO kept VALUES (?, ?)", [.text(device), .text(Self.digits(bytes))])
         }
     }
 

@@ -45,6 +45,10 @@ public final class Outbox: Sendable {
         var keepsEpoch = false
         /// When the disk was last tried, in milliseconds of uptime.
         var triedDisk: Int64 = 0
+        /// What is kept for each device.
+        var kept: [String: [UInt8]]
+        /// The devices of which that was told from memory: the disk is to forget it when it takes something again.
+        var toldInMemory: Set<String> = []
 
         /// The newest events, for the case that the file proves to be damaged after it has taken them.
         private(set) var newest: [(id: Int64, event: NewEvent)] = []
@@ -129,9 +133,11 @@ public final class Outbox: Sendable {
     /// One `append`, waiting for its group's sync.
     private final class Batch: Sendable {
         let events: [NewEvent]
+        /// The device whose kept bytes they tell of.
+        let device: String?
         /// The identifiers; and why they lie in memory only, where they do.
         let result = Mutex<Result<([Int64], OutboxError?), OutboxError>?>(nil)
-        init(_ events: [NewEvent]) { self.events = events }
+        init(_ events: [NewEvent], _ device: String?) { (self.events, self.device) = (events, device) }
     }
 
     /// What the outbox found out about itself; becomes an event (promise 5).
@@ -180,7 +186,7 @@ public final class Outbox: Sendable {
         reader = Mutex(Readers(epochs: opened.store.epochs()))
         let months = Availability((try? Store.availability(in: opened.store.database)) ?? [:])
         book = Mutex(AvailabilityBook(months: months, writtenAt: clock().uptime))
-        var writer = Writer(store: opened.store)
+        var writer = Writer(store: opened.store, kept: opened.store.kept())
         if let trouble {
             writer.trouble = trouble
             writer.volatileFrom = opened.store.nextID
@@ -219,13 +225,14 @@ public final class Outbox: Sendable {
 
     /// Stores events in one transaction; they are durable when it returns. Blocks for a sync; several threads' events
     /// share one.
+    /// - Parameter device: the device whose kept bytes these events tell of: they are forgotten in the same transaction.
     /// - Throws: `OutboxError` when nothing was stored: no room among the waiting (the last tenth is kept for fire and
     ///   danger), or the disk refuses.
     @discardableResult
-    public func append(_ events: [NewEvent]) throws(OutboxError) -> [Int64] {
+    public func append(_ events: [NewEvent], tellingKeptOf device: String? = nil) throws(OutboxError) -> [Int64] {
         guard !events.isEmpty else { return [] }
         try admit(events)
-        let batch = Batch(events)
+        let batch = Batch(events, device)
         arrivals.withLock { $0.append(batch) }
         writer.withLock { writer in
             // Whoever held the lock before us may have stored ours too.
@@ -248,7 +255,10 @@ public final class Outbox: Sendable {
         }
         if let why = onlyInMemory {
             try awaitReceiver(ids, why)
-            writer.withLock { $0.store.remember(events, ids) }
+            writer.withLock { writer in
+                writer.store.remember(events, ids)
+                if let device { writer.toldFromMemory(device) }
+            }
         }
         return ids
     }
@@ -270,8 +280,10 @@ public final class Outbox: Sendable {
     private func commit(_ group: [Batch], _ writer: inout Writer) {
         let events = group.flatMap(\.events)
         let marks = pendingMarks(64, whose: writer.holds)
+        let devices = group.compactMap(\.device)
         do {
-            let ids = try store(events, marks, &writer)
+            let ids = try store(events, marks, devices, &writer)
+            if writer.volatileFrom == nil { for device in devices { writer.kept[device] = nil } }
             writer.remember(zip(ids, events))
             settle(group, ids, writer.volatileFrom == nil ? nil : writer.trouble)
             let now = clock().uptime
@@ -308,10 +320,10 @@ public final class Outbox: Sendable {
     /// One commit, with the mends that need nobody: room made on a full disk, a damaged file set aside, memory used
     /// where the disk refuses.
     private func store(
-        _ events: [NewEvent], _ marks: [Mark], _ writer: inout Writer
+        _ events: [NewEvent], _ marks: [Mark], _ devices: [String], _ writer: inout Writer
     ) throws(OutboxError) -> [Int64] {
         do throws(DatabaseError) {
-            let ids = try attempt(events, marks, &writer)
+            let ids = try attempt(events, marks, devices, &writer)
             forgetMarks(marks.count, whose: writer.holds)
             writer.sinceSnapshot += events.count
             writer.sinceCheckpoint += events.count
@@ -327,18 +339,18 @@ public final class Outbox: Sendable {
     }
 
     private func attempt(
-        _ events: [NewEvent], _ marks: [Mark], _ writer: inout Writer
+        _ events: [NewEvent], _ marks: [Mark], _ devices: [String], _ writer: inout Writer
     ) throws(DatabaseError) -> [Int64] {
         let now = clock().utc
         do {
-            return try writer.store.commit(events, marks: marks, now: now)
+            return try writer.store.commit(events, marks: marks, tellingKeptOf: devices, now: now)
         } catch  where error.isFull {
             directory.releaseBallast()
             _ = try? writer.store.trim(after: &writer.trimCursor)
-            return try writer.store.commit(events, marks: marks, now: now)
+            return try writer.store.commit(events, marks: marks, tellingKeptOf: devices, now: now)
         } catch  where error.isDamage && writer.volatileFrom == nil {
             try replaceDamaged(&writer)
-            return try writer.store.commit(events, marks: marks, now: now)
+            return try writer.store.commit(events, marks: marks, tellingKeptOf: devices, now: now)
         }
     }
 

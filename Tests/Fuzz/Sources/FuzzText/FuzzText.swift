@@ -2,7 +2,8 @@ import AlarmProtocol
 
 @testable import Drivers
 
-/// What libFuzzer calls: the input as each text that a panel, a receiver or a technician may write. A trap, a failed check
+/// What libFuzzer calls: the input as each text that a panel, a receiver or a technician may write, and as what is
+/// measured. A trap, a failed check
 /// or a run of more than a few seconds is a finding.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
@@ -11,7 +12,9 @@ public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     for text in [latin, String(decoding: input, as: UTF8.self)] {
         codes(text)
         configured(text)
+        written(text)
     }
+    measured(input)
     blocks(input)
     echo(input)
     supervision(input)
@@ -131,7 +134,7 @@ private func supervision(_ input: [UInt8]) {
     }
 }
 
-private func node(_ value: SettingNode.Value) -> SettingNode {
+func node(_ value: SettingNode.Value) -> SettingNode {
     SettingNode(value, at: Place(file: "fuzz.toml", line: 1, column: 1))
 }
 
