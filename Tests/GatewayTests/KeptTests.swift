@@ -30,6 +30,9 @@ import Testing
         #expect(again.kept(of: "galaxy.a") == [0, 0x7F, 0xFF] && again.kept(of: "galaxy.b") == [1])
         try outbox.keep([2], of: "galaxy.b")
         try outbox.keep([], of: "galaxy.a")
+        #expect(outbox.kept(of: "galaxy.a") == [])
+        // What is not needed any more goes with the next commit.
+        try outbox.append([NewEvent(sample("a", text: "after"))])
         try crash("/later")
         let later = try open("/later")
         #expect(later.kept(of: "galaxy.a") == [] && later.kept(of: "galaxy.b") == [2])
@@ -40,6 +43,31 @@ import Testing
         let rebuilt = try open("/later")
         #expect(rebuilt.takeNotices().contains { if case .damaged = $0 { true } else { false } })
         #expect(rebuilt.kept(of: "galaxy.b") == [2])
+    }
+
+    @Test("What a panel's repeat is known by is kept in the commit of its event, and goes with it where it fails")
+    func inOneCommit() throws {
+        let outbox = try open()
+        let kept = try #require(Kept([7, 8], of: "espa.a"))
+        try outbox.append([NewEvent(sample("a", text: "one"))], keeping: kept)
+        try crash("/copy")
+        let again = try open("/copy")
+        #expect(again.kept(of: "espa.a") == [7, 8] && again.waitingCount == 1)
+        // Forgotten and kept anew before any commit: the new one stays.
+        try outbox.keep([], of: "espa.a")
+        try outbox.append([NewEvent(sample("a", text: "two"))], keeping: Kept([9], of: "espa.a"))
+        #expect(outbox.kept(of: "espa.a") == [9])
+        try outbox.keep([], of: "espa.a")
+        outbox.keepHouse(closing: true)
+        try crash("/closed")
+        #expect(try open("/closed").kept(of: "espa.a") == [])
+        try Database(outbox.directory.file).execute(
+            "CREATE TRIGGER broken BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'disk is read-only'); END")
+        #expect(throws: OutboxError.self) {
+            try outbox.append([NewEvent(sample("a", text: "three"))], keeping: Kept([1], of: "espa.a"))
+        }
+        #expect(outbox.kept(of: "espa.a") == [])
+        #expect(Kept([UInt8](repeating: 1, count: Outbox.keptLimit + 1), of: "espa.a") == nil, "the event goes first")
     }
 
     @Test("What cannot be kept on the disk is refused")

@@ -118,6 +118,12 @@ public struct ID3000Link: PanelLink {
         }
         reported = body
         let signal = event?.signal(manner.points) ?? Signal(point: "unclassified", .call, text: text)
-        return [read, .report([signal], accept: ID3000Frame.acknowledge)]
+        return [read, .report([signal], accept: ID3000Frame.acknowledge, knownBy: body)]
+    }
+
+    /// An event that was stored when the daemon ended or the line was lost, and may not have been acknowledged.
+    public mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep] {
+        repeats.remember(kept, answered: false, at: now)
+        return []
     }
 }

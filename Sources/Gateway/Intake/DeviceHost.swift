@@ -35,6 +35,9 @@ final class DeviceHost: Host {
         var owesTrouble = false
         /// Answers were seen while the trouble stood: the restore is owed.
         var owesRestore = false
+        /// The events of the last report; those that the receiver did not acknowledge while we waited for it.
+        var reported: [Int64] = []
+        var waitedInVain: [Int64] = []
     }
 
     /// How long `wait` may take at most before it shows that the thread lives.
@@ -60,12 +63,20 @@ final class DeviceHost: Host {
 
     var now: Moment { intake.clock() }
 
-    func report(_ signals: [Signal]) throws {
+    func report(_ signals: [Signal]) throws { try store(signals, keeping: nil) }
+
+    func report(_ signals: [Signal], keeping bytes: [UInt8]) throws {
+        // What said nothing new was not committed.
+        if try store(signals, keeping: Kept(bytes, of: device.name)).isEmpty { try keep([]) }
+    }
+
+    /// - Returns: the events' identifiers.
+    @discardableResult private func store(_ signals: [Signal], keeping kept: Kept?) throws -> [Int64] {
         showLife()
         let heard = state.withLock { $0.heard }
         let ids: [Int64]
         do {
-            ids = try take { known in
+            ids = try take(keeping: kept) { known in
                 normaliser.events(signals, heard: heard, now: now, known: known)
             }
         } catch {
@@ -74,18 +85,33 @@ final class DeviceHost: Host {
         }
         tellWatchers(.reported(signals, ids))
         state.withLock { state in
+            state.reported = ids
             // Only a lasting state has a first reading, and a panel may say any number of other names.
             for signal in signals {
                 if case .active = signal.reading { state.heard.insert("\(device.name).\(signal.point)") }
             }
         }
-        if let limit = device.waitForReceiver, !ids.isEmpty {
-            // The event is on disk either way; the panel hears of it at the latest when its own patience ends.
-            switch waitForReceiver(ids, atMost: limit) {
-            case .acknowledged: break
-            case .refused: log(.warning, "refused by every receiver; it is kept on disk")
-            case .timeUp: log(.warning, "not acknowledged within \(limit.described); it is on disk and will be sent")
-            }
+        return ids
+    }
+
+    /// Waits for the receiver's acknowledgement; the events are on disk either way. A receiver that has let us wait in vain
+    /// is not waited for again until it has acknowledged that: else a panel with much to say would be heard one event
+    /// each `limit` for as long as the centre is away, and its fire would stand behind all of them.
+    func awaitReceiver() {
+        guard let limit = device.waitForReceiver else { return }
+        let (ids, before) = state.withLock { ($0.reported, $0.waitedInVain) }
+        guard !ids.isEmpty else { return }
+        if !before.isEmpty, intake.outbox.waitForReceiver(before, atMost: .zero) == .timeUp { return }
+        let answer = waitForReceiver(ids, atMost: limit)
+        state.withLock { $0.waitedInVain = answer == .timeUp ? ids : [] }
+        switch answer {
+        case .acknowledged: break
+        case .refused: log(.warning, "refused by every receiver; it is kept on disk")
+        case .timeUp:
+            log(
+                .warning,
+                "not acknowledged within \(limit.described); it is on disk and will be sent. Until it is acknowledged the "
+                    + "device hears \"received\" when its events are on disk")
         }
     }
 

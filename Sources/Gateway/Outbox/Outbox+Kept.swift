@@ -1,42 +1,67 @@
 import Drivers
 
 /// A few bytes for each device, on disk until the device's driver replaces them: what a panel wanted acknowledged before
-/// it had said all of it.
+/// it had said all of it, or by what its repeat is known.
+struct Kept: Sendable, Hashable {
+    var device: String
+    /// Empty: what was kept is forgotten.
+    var bytes: [UInt8]
+
+    /// Nil where it is more than may be kept.
+    init?(_ bytes: [UInt8], of device: String) {
+        guard bytes.count <= Outbox.keptLimit else { return nil }
+        self.init(device: device, bytes: bytes)
+    }
+
+    init(device: String, bytes: [UInt8]) {
+        self.device = device
+        self.bytes = bytes
+    }
+}
+
 extension Outbox {
     /// More than one block of any panel.
-    static let keptLimit = 512
+    static let keptLimit = 4096
 
-    /// Keeps them; durable when it returns. None: forgets them.
+    /// Keeps them; durable when it returns. None: they are forgotten with the next commit, which saves a sync.
     /// - Throws: `OutboxError` when they are not kept: too many, or the disk takes nothing, and what lies in memory only
     ///   would not outlive a crash.
     func keep(_ bytes: [UInt8], of device: String) throws(OutboxError) {
-        guard bytes.count <= Self.keptLimit else {
+        guard let kept = Kept(bytes, of: device) else {
             throw OutboxError(kind: .cannotWrite, description: "\(bytes.count) bytes; \(Self.keptLimit) may be kept")
+        }
+        if bytes.isEmpty {
+            _ = queue.withLock { $0.forgotten.insert(device) }
+            return
         }
         try writer.withLock { writer throws(OutboxError) in
             guard writer.volatileFrom == nil else {
                 throw writer.trouble ?? OutboxError(kind: .cannotWrite, description: "the store is in memory only")
             }
-            do throws(DatabaseError) { try writer.store.keep(bytes, of: device) } catch {
+            do throws(DatabaseError) { _ = try writer.store.commit([], marks: [], keeping: [kept], now: 0) } catch {
                 throw OutboxError(kind: error.isFull ? .full : .cannotWrite, description: error.description)
             }
+            _ = queue.withLock { $0.forgotten.remove(device) }
         }
     }
 
-    func kept(of device: String) -> [UInt8] { writer.withLock { $0.store.kept()[device] ?? [] } }
+    func kept(of device: String) -> [UInt8] {
+        writer.withLock { writer in
+            let isForgotten = queue.withLock { $0.forgotten.contains(device) }
+            return isForgotten ? [] : writer.store.kept()[device] ?? []
+        }
+    }
 }
 
 extension Store {
-    /// The table is made when it is first needed, so that a store without it stays as it is.
-    func keep(_ bytes: [UInt8], of device: String) throws(DatabaseError) {
-        try transaction { () throws(DatabaseError) in
-            try database.execute("CREATE TABLE IF NOT EXISTS kept (device TEXT PRIMARY KEY, bytes TEXT NOT NULL)")
-            if bytes.isEmpty {
-                try database.run("DELETE FROM kept WHERE device = ?", [.text(device)])
-            } else {
-                try database.run(
-                    "INSERT OR REPLACE INTO kept VALUES (?, ?)", [.text(device), .text(Self.digits(bytes))])
-            }
+    /// Within a transaction. The table is made when it is first needed, so that a store without it stays as it is.
+    func write(_ kept: Kept) throws(DatabaseError) {
+        try database.execute("CREATE TABLE IF NOT EXISTS kept (device TEXT PRIMARY KEY, bytes TEXT NOT NULL)")
+        if kept.bytes.isEmpty {
+            try database.run("DELETE FROM kept WHERE device = ?", [.text(kept.device)])
+        } else {
+            try database.run(
+                "INSERT OR REPLACE INTO kept VALUES (?, ?)", [.text(kept.device), .text(Self.digits(kept.bytes))])
         }
     }
 

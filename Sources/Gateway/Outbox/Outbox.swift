@@ -90,6 +90,8 @@ public final class Outbox: Sendable {
         var fillingReported = false
         /// Why the disk takes nothing, for `summary`.
         var trouble: String?
+        /// Devices whose driver needs no longer what it has kept: the next commit takes it away.
+        var forgotten: Set<String> = []
         /// A read has met damage: the next `keepHouse` sets the file aside.
         var metDamage = false
         /// Reads in a row that the disk refused.
@@ -129,9 +131,13 @@ public final class Outbox: Sendable {
     /// One `append`, waiting for its group's sync.
     private final class Batch: Sendable {
         let events: [NewEvent]
+        let kept: Kept?
         /// The identifiers; and why they lie in memory only, where they do.
         let result = Mutex<Result<([Int64], OutboxError?), OutboxError>?>(nil)
-        init(_ events: [NewEvent]) { self.events = events }
+        init(_ events: [NewEvent], _ kept: Kept?) {
+            self.events = events
+            self.kept = kept
+        }
     }
 
     /// What the outbox found out about itself; becomes an event (promise 5).
@@ -222,10 +228,14 @@ public final class Outbox: Sendable {
     /// - Throws: `OutboxError` when nothing was stored: no room among the waiting (the last tenth is kept for fire and
     ///   danger), or the disk refuses.
     @discardableResult
-    public func append(_ events: [NewEvent]) throws(OutboxError) -> [Int64] {
+    public func append(_ events: [NewEvent]) throws(OutboxError) -> [Int64] { try append(events, keeping: nil) }
+
+    /// - Parameter kept: what a device's driver keeps, in the same transaction.
+    @discardableResult
+    func append(_ events: [NewEvent], keeping kept: Kept?) throws(OutboxError) -> [Int64] {
         guard !events.isEmpty else { return [] }
         try admit(events)
-        let batch = Batch(events)
+        let batch = Batch(events, kept)
         arrivals.withLock { $0.append(batch) }
         writer.withLock { writer in
             // Whoever held the lock before us may have stored ours too.
@@ -270,8 +280,11 @@ public final class Outbox: Sendable {
     private func commit(_ group: [Batch], _ writer: inout Writer) {
         let events = group.flatMap(\.events)
         let marks = pendingMarks(64, whose: writer.holds)
+        let forgotten = queue.withLock(\.forgotten)
+        let kept = forgotten.map { Kept(device: $0, bytes: []) } + group.compactMap(\.kept)
         do {
-            let ids = try store(events, marks, &writer)
+            let ids = try store(events, marks, kept, &writer)
+            if writer.volatileFrom == nil { queue.withLock { $0.forgotten.subtract(forgotten) } }
             writer.remember(zip(ids, events))
             settle(group, ids, writer.volatileFrom == nil ? nil : writer.trouble)
             let now = clock().uptime
@@ -308,10 +321,11 @@ public final class Outbox: Sendable {
     /// One commit, with the mends that need nobody: room made on a full disk, a damaged file set aside, memory used
     /// where the disk refuses.
     private func store(
-        _ events: [NewEvent], _ marks: [Mark], _ writer: inout Writer
+        _ events: [NewEvent], _ marks: [Mark], _ kept: [Kept], _ writer: inout Writer
     ) throws(OutboxError) -> [Int64] {
         do throws(DatabaseError) {
-            let ids = try attempt(events, marks, &writer)
+            // What lies in memory outlives no crash: nothing is kept there.
+            let ids = try attempt(events, marks, writer.volatileFrom == nil ? kept : [], &writer)
             forgetMarks(marks.count, whose: writer.holds)
             writer.sinceSnapshot += events.count
             writer.sinceCheckpoint += events.count
@@ -327,18 +341,18 @@ public final class Outbox: Sendable {
     }
 
     private func attempt(
-        _ events: [NewEvent], _ marks: [Mark], _ writer: inout Writer
+        _ events: [NewEvent], _ marks: [Mark], _ kept: [Kept], _ writer: inout Writer
     ) throws(DatabaseError) -> [Int64] {
         let now = clock().utc
         do {
-            return try writer.store.commit(events, marks: marks, now: now)
+            return try writer.store.commit(events, marks: marks, keeping: kept, now: now)
         } catch  where error.isFull {
             directory.releaseBallast()
             _ = try? writer.store.trim(after: &writer.trimCursor)
-            return try writer.store.commit(events, marks: marks, now: now)
+            return try writer.store.commit(events, marks: marks, keeping: kept, now: now)
         } catch  where error.isDamage && writer.volatileFrom == nil {
             try replaceDamaged(&writer)
-            return try writer.store.commit(events, marks: marks, now: now)
+            return try writer.store.commit(events, marks: marks, keeping: kept, now: now)
         }
     }
 

@@ -19,6 +19,8 @@ enum Bound {
     static let pointName = 128
     static let signals = 256
     static let frame = 8192
+    /// What a host keeps of a device.
+    static let kept = 4096
     /// Steps out of one byte or one tick.
     static let steps = 1024
     /// Ticks at one moment before the deadline has moved on.
@@ -112,6 +114,7 @@ private struct Line<Link: PanelLink> {
     private var now: Int64 = 1_000_000
     private var refuses = false
     private var answers = true
+    private var kept: [UInt8] = []
 
     init(_ link: Link) {
         fresh = link
@@ -156,14 +159,24 @@ private struct Line<Link: PanelLink> {
             switch step {
             case .frame(let bytes, let says), .send(let bytes, let says), .strange(let bytes, let says):
                 precondition(bytes.count <= Bound.frame && says.utf8.count <= 4 * Bound.frame)
-            case .report(let signals, let accept, _):
+            case .report(let signals, let accept, _, let knownBy):
                 check(signals)
+                precondition(knownBy.count <= Bound.kept)
+                kept = knownBy
                 // Without an answer it is tried until it is stored.
                 if refuses, accept != nil { continue }
                 perform(link.stored(answered: accept != nil && answers, at: now), depth + 1)
+            case .keep(let bytes, _, let otherwise, _):
+                check(otherwise)
+                precondition(bytes.count <= Bound.kept)
+                if refuses { continue }
+                kept = bytes
+                link.kept(at: now)
+            case .sendSecret(let bytes, _): precondition(bytes.count <= Bound.frame)
             case .log(_, let words), .notUnderstood(let words): precondition(words.utf8.count <= 4 * Bound.frame)
             case .lose:
                 link = fresh
+                if !kept.isEmpty { perform(link.resume(kept, at: now), depth + 1) }
                 perform(link.opened(at: now), depth + 1)
                 return
             }
