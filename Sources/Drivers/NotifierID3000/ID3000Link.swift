@@ -132,7 +132,13 @@ public struct ID3000Link: PanelLink {
         isPart = false
         saidAgain = 0
         let signal = event?.signal(manner.points) ?? ID3000Event.notKnown(text, 0, manner.points)
-        return [read, .report([signal], accept: ID3000Frame.acknowledge)]
+        return [read, .report([signal], accept: ID3000Frame.acknowledge, knownBy: body)]
+    }
+
+    /// An event that was stored when the daemon ended or the line was lost, and may not have been acknowledged.
+    public mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep] {
+        repeats.remember(kept, answered: false, at: now)
+        return []
     }
 
     /// The panel says the next event when this one is acknowledged: while it hears nothing, no other event comes.

@@ -10,6 +10,8 @@ struct PanelSession<Link: PanelLink> {
         static var retry: Int64 { 5000 }
         /// Between two looks at where the port's name leads.
         static var portCheck: Int64 { 10_000 }
+        /// After opening, for a panel to say again what was not answered before; later it is not kept any more.
+        static var again: Int64 { 60_000 }
         /// Bytes that are kept while nothing can be stored, of a panel that says nothing twice: a minute at 9600 bit/s.
         static var unread: Int { 65536 }
     }
@@ -29,8 +31,10 @@ struct PanelSession<Link: PanelLink> {
     /// Storing took so long that the panel went on: what it said meanwhile is answered only where nothing stands behind it.
     private var isOverdue = false
     private var isStopped = false
-    /// The host keeps what the next report will say.
+    /// The host keeps what the next report will say, or by what the panel's repeat is known.
     private var isKeeping = false
+    /// When what was kept before the opening is forgotten, if nothing else has come of it.
+    private var forgetAt: Int64?
     private var shown = ShownBytes()
 
     init(
@@ -50,7 +54,10 @@ struct PanelSession<Link: PanelLink> {
         if supervision.silence == nil { host.answers() }
         let kept = host.kept
         isKeeping = !kept.isEmpty
-        if isKeeping { try perform(link.resume(kept, at: host.now.uptime), port) }
+        if isKeeping {
+            forgetAt = host.now.uptime + Limit.again
+            try perform(link.resume(kept, at: host.now.uptime), port)
+        }
         try perform(link.opened(at: host.now.uptime), port)
         while !isStopped {
             switch host.wait(for: [port.descriptor], until: deadline) {
@@ -67,6 +74,7 @@ struct PanelSession<Link: PanelLink> {
             if host.isWatched { shown.overdue(at: host.now.uptime).map(host.trace) }
             try look(at: port)
             reportCondition()
+            if let due = forgetAt, host.now.uptime >= due { forgetKept() }
         }
     }
 
@@ -84,7 +92,8 @@ struct PanelSession<Link: PanelLink> {
 
     private var deadline: ContinuousClock.Instant? {
         let next = [
-            portCheckAt, retryAt, supervision.nextCheck, link.deadline, host.isWatched ? shown.deadline : nil,
+            portCheckAt, retryAt, forgetAt, supervision.nextCheck, link.deadline,
+            host.isWatched ? shown.deadline : nil,
         ].compactMap(\.self).min()
         return next.map { .now + .milliseconds(max(0, $0 - host.now.uptime)) }
     }
@@ -123,7 +132,8 @@ struct PanelSession<Link: PanelLink> {
             case .notUnderstood(let why):
                 supervision.notUnderstood(why)
                 logSparingly(.warning, "a right frame was not understood: \(why)")
-            case .report(let signals, let accept, let refuse): try report(signals, accept, refuse, port)
+            case .report(let signals, let accept, let refuse, let knownBy):
+                try report(signals, accept, refuse, knownBy, port)
             case .keep(let bytes, let accept, let otherwise, let refuse):
                 try keep(bytes, accept, otherwise, refuse, port)
             case .sendSecret(let bytes, let says):
@@ -148,20 +158,20 @@ struct PanelSession<Link: PanelLink> {
     }
 
     private mutating func report(
-        _ signals: [Signal], _ accept: [UInt8]?, _ refuse: [UInt8]?, _ port: borrowing SerialPort
+        _ signals: [Signal], _ accept: [UInt8]?, _ refuse: [UInt8]?, _ knownBy: [UInt8], _ port: borrowing SerialPort
     ) throws {
         supervision.understood()
+        let before = host.now.uptime
+        // The panel waits for us, and we for the disk or the receiver: its silence meanwhile is no fault.
+        defer { supervision.paused(for: host.now.uptime - before) }
         guard let accept else {
-            isStopped = !deliver(signals, port)
+            isStopped = !deliver(signals, knownBy, port)
             if isStopped { return }
-            isKeeping = false
+            (isKeeping, forgetAt) = (!knownBy.isEmpty, nil)
             return try perform(link.stored(answered: false, at: host.now.uptime), port)
         }
-        let before = host.now.uptime
         var isStored = true
-        do {
-            if isKeeping { try host.reportKept(signals) } else if !signals.isEmpty { try host.report(signals) }
-        } catch {
+        do { try storeForAnswer(signals, knownBy) } catch {
             isStored = false
             logSparingly(.warning, "what the panel said could not be stored, it is to say it again: \(error)")
         }
@@ -170,22 +180,44 @@ struct PanelSession<Link: PanelLink> {
             ? try answer(accept, "accepted", since: before, port)
             : try answer(refuse, "refused: it could not be stored", since: before, port)
         guard isStored else { return }
-        isKeeping = false
+        if isAnswered { forgetKept() } else if isKeeping { forgetAt = host.now.uptime + Limit.again }
         try perform(link.stored(answered: isAnswered, at: host.now.uptime), port)
+    }
+
+    private mutating func storeForAnswer(_ signals: [Signal], _ knownBy: [UInt8]) throws {
+        guard !signals.isEmpty else { return }
+        if isKeeping || !knownBy.isEmpty {
+            try host.report(signals, keeping: knownBy)
+            (isKeeping, forgetAt) = (!knownBy.isEmpty, nil)
+        } else {
+            try host.report(signals)
+        }
+        host.awaitReceiver()
     }
 
     private mutating func keep(
         _ bytes: [UInt8], _ accept: [UInt8], _ otherwise: [Signal], _ refuse: [UInt8]?, _ port: borrowing SerialPort
     ) throws {
         let before = host.now.uptime
-        do { try host.keep(bytes) } catch { return try report(otherwise, accept, refuse, port) }
-        isKeeping = true
+        do { try host.keep(bytes) } catch { return try report(otherwise, accept, refuse, [], port) }
+        defer { supervision.paused(for: host.now.uptime - before) }
+        (isKeeping, forgetAt) = (true, nil)
         _ = try answer(accept, "accepted", since: before, port)
+        link.kept(at: host.now.uptime)
     }
 
     /// What is kept is told now: the device may not come back under this name.
     private mutating func finish(_ port: borrowing SerialPort) throws {
         if isKeeping { try perform(link.resume(host.kept, at: host.now.uptime), port) }
+    }
+
+    private mutating func forgetKept() {
+        forgetAt = nil
+        guard isKeeping else { return }
+        do {
+            try host.keep([])
+            isKeeping = false
+        } catch { logSparingly(.warning, "what was kept of the panel's last event could not be removed: \(error)") }
     }
 
     /// - Returns: false when the answer would come too late and was not sent.
@@ -206,8 +238,8 @@ struct PanelSession<Link: PanelLink> {
     }
 
     /// Until it is stored. What comes meanwhile is read and kept: the system's own buffer holds four seconds of it.
-    private mutating func deliver(_ signals: [Signal], _ port: borrowing SerialPort) -> Bool {
-        host.deliver(signals, areKept: isKeeping) {
+    private mutating func deliver(_ signals: [Signal], _ knownBy: [UInt8], _ port: borrowing SerialPort) -> Bool {
+        host.deliver(signals, keeping: isKeeping || !knownBy.isEmpty ? knownBy : nil) {
             // A port that is lost is told by the next reading, when this is stored.
             while unread.count < Limit.unread, let more = try? port.read(), !more.isEmpty {
                 note(more)

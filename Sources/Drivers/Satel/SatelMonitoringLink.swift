@@ -148,7 +148,13 @@ public struct SatelMonitoringLink: PanelLink {
             return [.send(confirm, says: "confirmed again")]
         }
         pending = body
-        return [.report(signals, accept: confirm, refuse: [0x2D, marker, 0x0D])]
+        return [.report(signals, accept: confirm, refuse: [0x2D, marker, 0x0D], knownBy: body)]
+    }
+
+    /// An event that was stored when the daemon ended or the line was lost, and may not have been confirmed.
+    public mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep] {
+        repeats.remember(kept, answered: false, at: now)
+        return []
     }
 
     public mutating func stored(answered: Bool, at now: Int64) -> [PanelStep] {

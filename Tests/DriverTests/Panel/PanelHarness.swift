@@ -18,6 +18,8 @@ struct PanelHarness<Link: PanelLink> {
     var refuses = false
     /// Only reports can be stored.
     var keepsNothing = false
+    /// What is stored is not answered any more: we die in between.
+    var diesBeforeAnswer = false
     /// What outlives a crash.
     var kept: [UInt8] = []
 
@@ -62,13 +64,15 @@ struct PanelHarness<Link: PanelLink> {
                 strange.append(bytes)
                 log.append("strange \(why)")
             case .send(let bytes, _): send(bytes)
-            case .report(let reported, let accept, let refuse):
+            case .report(let reported, let accept, let refuse, let knownBy):
                 if refuses {
                     if let refuse { send(refuse) }
                     continue
                 }
                 signals += reported
                 log += reported.map { "reported \($0.summary)" }
+                if !reported.isEmpty { kept = accept == nil ? [] : knownBy }
+                if diesBeforeAnswer { continue }
                 if let accept { send(accept) }
                 kept = []
                 perform(link.stored(answered: accept != nil, at: now))
@@ -80,6 +84,7 @@ struct PanelHarness<Link: PanelLink> {
                 kept = bytes
                 log.append("kept")
                 send(accept)
+                link.kept(at: now)
             case .sendSecret(let bytes, _): send(bytes)
             case .log: break
             case .notUnderstood(let why): log.append("not understood \(why)")
