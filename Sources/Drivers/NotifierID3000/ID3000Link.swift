@@ -121,6 +121,7 @@ public struct ID3000Link: PanelLink {
     private mutating func judge(body: [UInt8], _ frame: [UInt8], at now: Int64) -> [PanelStep] {
         let text = manner.charset.text(body)
         if body.starts(with: "IS".utf8) { return [.frame(frame, says: "status \(text)")] + hearsUs() }
+        if text == "IACK" { return [.frame(frame, says: "acknowledged")] }
         let event = ID3000Event(body, manner.charset)
         let read = PanelStep.frame(frame, says: event?.summary ?? "not known: \(text)")
         if repeats.isRepeat(body, at: now) {
