@@ -9,7 +9,7 @@ extension Host {
     func deliver(
         _ signals: [Signal], forgetting: Bool = false, driving outputs: () throws -> ContinuousClock.Instant?
     ) rethrows -> Bool {
-        guard !signals.isEmpty else { return true }
+        guard !signals.isEmpty || forgetting else { return true }
         while true {
             do {
                 if forgetting { try report(signals, keeping: []) } else { try report(signals) }

@@ -40,6 +40,9 @@ public protocol Host: Sendable {
     /// What passed on the device's line, for a person who watches (`larmnod monitor`, `record`). Cheap when nobody does.
     func trace(_ passage: Passage)
 
+    /// A reading of a supervised loop, for a person who watches or learns it. Say it only while `isWatched`.
+    func measured(_ reading: LoopReading)
+
     /// Whether somebody watches now: asked before a passage is put into words that nothing else needs.
     var isWatched: Bool { get }
 
@@ -85,10 +88,12 @@ public struct ReportError: Error, Sendable, Equatable, CustomStringConvertible {
 
 extension Host {
     public func trace(_ passage: Passage) {}
+    public func measured(_ reading: LoopReading) {}
     public var kept: [UInt8] { [] }
     public func keep(_ bytes: [UInt8]) throws { if !bytes.isEmpty { throw ReportError("nothing can be kept here") } }
     public func report(_ signals: [Signal], keeping bytes: [UInt8]) throws {
-        try report(signals)
+        if !signals.isEmpty { try report(signals) }
+        // What cannot be forgotten is told again after the next opening: twice rather than not at all.
         try? keep(bytes)
     }
     public func awaitReceiver() {}

@@ -10,6 +10,7 @@ struct ReplayRecording: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "replay",
         abstract: "Play a recording into its driver, and compare; or onto a port, as the panel would say it.",
+        usage: "larmnod replay <file> [--port <port>] [<options>]",
         discussion: """
             Needs no running larmnod, stores nothing and tells nobody. Exits with 1 where the driver reports or answers \
             otherwise than the file says.
@@ -43,12 +44,7 @@ struct ReplayRecording: ParsableCommand {
 
     private func intoDriver() throws -> Int {
         let first = try readRecording(file, port: "PORT")
-        guard let kind = driver.map({ name in recordable.first { $0.name == name } }) ?? first.kind(among: recordable)
-        else {
-            throw Recording.Wrong(
-                description: "\(file) does not say which driver: --driver, one of "
-                    + recordable.map { $0.name }.joined(separator: ", "))
-        }
+        let kind = try kind(of: first)
         let settings = first.table(of: kind.name, port: "/dev/null")
         let screen = ReplayScreen(
             LineScreen(hexadecimal: hex, all: true),
@@ -56,6 +52,20 @@ struct ReplayRecording: ParsableCommand {
                 device: "\(kind.name).recording", driver: try kind.init(settings), configured: first.points.map(\.name))
         )
         return try Replay.run(kind, read: { try readRecording(file, port: $0) }, show: { screen.show($0, $1) })
+    }
+
+    private func kind(of recording: Recording) throws -> any Driver.Type {
+        let names = recordable.map { $0.name }.joined(separator: ", ")
+        if let name = driver ?? recording.head["driver"] {
+            guard let kind = recordable.first(where: { $0.name == name }) else {
+                throw Recording.Wrong(description: "there is no driver \"\(name)\" to play into; there is: \(names)")
+            }
+            return kind
+        }
+        guard let kind = recording.kind(among: recordable) else {
+            throw Recording.Wrong(description: "\(file) does not say which driver: --driver, one of \(names)")
+        }
+        return kind
     }
 
     private func ontoPort(_ path: String) throws -> Int {
@@ -66,8 +76,10 @@ struct ReplayRecording: ParsableCommand {
         let end = try PanelEnd(SerialSettings(path: path, line: line))
         let stop = StopSignal()
         let screen = ReplayScreen(LineScreen(hexadecimal: hex, all: true), nil)
-        return try PortReplay.run(
-            recording, on: end, speedUp: Int64(speedUp), stop: stop.descriptor, show: { screen.show($0, $1) })
+        return try withExtendedLifetime(stop) {
+            try PortReplay.run(
+                recording, on: end, speedUp: Int64(speedUp), stop: stop.descriptor, show: { screen.show($0, $1) })
+        }
     }
 }
 

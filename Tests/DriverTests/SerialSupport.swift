@@ -128,8 +128,6 @@ final class ScriptHost: Drivers.Host {
         case ignoreAnswers
         /// The driver must have reported this next.
         case report(Signal)
-        /// The same by its summary.
-        case reported(String)
         case pass(milliseconds: Int64)
         /// Until the next of these steps, storing fails (true) or works.
         case refuseReports(Bool)
@@ -226,10 +224,6 @@ final class ScriptHost: Drivers.Host {
                 case .expectNothing: #expect(line.received(within: 5) == [])
                 case .report(let signal):
                     #expect(state.signals.dropFirst(state.checked).first == signal)
-                    state.checked += 1
-                case .reported(let summary):
-                    let signal = state.signals.dropFirst(state.checked).first
-                    #expect(signal?.summary.trimmingCharacters(in: .whitespaces) == summary)
                     state.checked += 1
                 case .refuseReports(let refusing): state.refusing = refusing
                 case .slowReport(let milliseconds, let meanwhile): state.slow = (milliseconds, meanwhile)

@@ -5,7 +5,8 @@
 # is what the board test needs and nothing else. The result is kept outside the checkout under a name made of the
 # configuration and the version of the source, so that a second run is instant and a change of either builds anew.
 #
-#     scripts/board/build-kernel.sh        about 10 minutes of processor time the first time, 3 GB of temporary space
+#     scripts/board/build-kernel.sh            about 10 minutes of processor time the first time, 3 GB of temporary space
+#     scripts/board/build-kernel.sh packages   installs what that needs, and builds nothing
 #
 # KERNEL_SOURCE names another Debian source package than linux-source-6.1; scripts/cache.sh says where kernels are kept.
 set -euo pipefail
@@ -47,6 +48,9 @@ need "${to_run[@]}"
 
 key=$( (source_version; cat "$here/kernel.config") | sha256sum | cut -c1-16)
 kernel=$("$here/../cache.sh")/kernel-$key/bzImage
+# One at a time: the full check begins one in the background, and waits for it here.
+exec 9>"$("$here/../cache.sh")/kernel.lock"
+flock --nonblock 9 || { say "waiting for the kernel that is being built"; flock 9; }
 if [[ -s $kernel ]]; then
     say "kernel is there"
     echo "$kernel"
@@ -54,6 +58,7 @@ if [[ -s $kernel ]]; then
 fi
 
 need "${to_build[@]}"
+[[ ${1:-} != packages ]] || exit 0
 work=$(mktemp -d "${TMPDIR:-/tmp}/larmnod-kernel.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 log=$work/build.log

@@ -16,9 +16,6 @@ struct PanelSession<Link: PanelLink> {
         static var unread: Int { 65536 }
     }
 
-    /// The name of the line as a part of the device.
-    static var line: String { "line" }
-
     private var link: Link
     private let host: any Host
     private var supervision: LineSupervision
@@ -115,7 +112,7 @@ struct PanelSession<Link: PanelLink> {
         let now = host.now.uptime
         let received = echo?.others(in: read, at: now) ?? read
         guard !received.isEmpty else { return }
-        host.log(.debug, "< \(hexadecimal(received))")
+        if !shown.hidesDigits { host.log(.debug, "< \(hexadecimal(received))") }
         supervision.received(received)
         unread += received
     }
@@ -129,7 +126,7 @@ struct PanelSession<Link: PanelLink> {
                 shown.passages(of: bytes, says).forEach(host.trace)
             case .strange(let bytes, let why):
                 supervision.strange(bytes.count, at: host.now.uptime)
-                shown.passages(of: bytes, "no frame: \(why)").forEach(host.trace)
+                shown.passages(of: bytes, "no frame: \(why)", isFrame: false).forEach(host.trace)
                 logSparingly(.warning, "bytes that are no frame (\(why)): \(hexadecimal(bytes.prefix(80)))")
             case .send(let bytes, let says): if !isOverdue || unread.isEmpty { try send(bytes, says, port) }
             case .notUnderstood(let why):
@@ -140,22 +137,24 @@ struct PanelSession<Link: PanelLink> {
             case .keep(let bytes, let accept, let otherwise, let refuse):
                 try keep(bytes, accept, otherwise, refuse, port)
             case .sendSecret(let bytes, let says):
-                try port.write(bytes)
-                host.trace(Passage(.sent, [], says))
+                shown.hidesDigits = true
+                try send(bytes, says, port, isSecret: true)
             case .log(let level, let message): logSparingly(level, message)
             case .lose(let why): throw DeviceError(why)
             }
         }
     }
 
-    private mutating func send(_ bytes: [UInt8], _ says: String, _ port: borrowing SerialPort) throws {
+    private mutating func send(
+        _ bytes: [UInt8], _ says: String, _ port: borrowing SerialPort, isSecret: Bool = false
+    ) throws {
         // A stop ends the wait early and is told again by the next one; the answer is due all the same.
         if replyDelay > .zero { _ = host.wait(until: .now + replyDelay) }
         try port.write(bytes)
         let now = host.now.uptime
         echo?.sent(bytes, at: now)
-        host.log(.debug, "> \(hexadecimal(bytes))")
-        host.trace(Passage(.sent, bytes, says))
+        if !shown.hidesDigits { host.log(.debug, "> \(hexadecimal(bytes))") }
+        host.trace(Passage(.sent, isSecret ? [] : bytes, says))
     }
 
     private mutating func report(
@@ -257,7 +256,7 @@ struct PanelSession<Link: PanelLink> {
         }
         guard now >= retryAt ?? now else { return }
         do {
-            try host.report(Signal(point: Self.line, condition))
+            try host.report(Signal(point: LineSupervision.point, condition))
             reportedCondition = condition
             retryAt = nil
         } catch {

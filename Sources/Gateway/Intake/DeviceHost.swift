@@ -13,6 +13,8 @@ final class DeviceHost: Host {
     let intake: Intake
     private let logger: Logger
     private let stopping: Interrupt
+    /// The line is to be opened anew as soon as it is quiet.
+    private let beginningAnew = Interrupt()
     private let outputs: DeviceOutputs?
     let state: Mutex<State>
     /// Uptime in milliseconds when the driver last showed itself: the watchdog's evidence.
@@ -42,6 +44,8 @@ final class DeviceHost: Host {
 
     /// How long `wait` may take at most before it shows that the thread lives.
     private static let longestWait = Duration.seconds(5)
+    /// A line on which nothing has come for so long is quiet.
+    private static let quiet = Duration.milliseconds(200)
     private static let backOffs: [Duration] = [.seconds(1), .seconds(2), .seconds(5), .seconds(10), .seconds(30)]
 
     init(_ device: Device, intake: Intake, stopping: Interrupt, outputs: DeviceOutputs? = nil) {
@@ -66,12 +70,12 @@ final class DeviceHost: Host {
     func report(_ signals: [Signal]) throws { try store(signals, keeping: nil) }
 
     func report(_ signals: [Signal], keeping bytes: [UInt8]) throws {
-        // What said nothing new was not committed.
-        if try store(signals, keeping: Kept(bytes, of: device.name)).isEmpty { try keep([]) }
+        // More than may be kept is not: the event goes first.
+        let kept = bytes.count <= Outbox.keptLimit ? bytes : []
+        try store(signals, keeping: Kept(device: device.name, bytes: kept, isTold: true))
     }
 
-    /// - Returns: the events' identifiers.
-    @discardableResult private func store(_ signals: [Signal], keeping kept: Kept?) throws -> [Int64] {
+    private func store(_ signals: [Signal], keeping kept: Kept?) throws {
         showLife()
         let heard = state.withLock { $0.heard }
         let ids: [Int64]
@@ -91,7 +95,6 @@ final class DeviceHost: Host {
                 if case .active = signal.reading { state.heard.insert("\(device.name).\(signal.point)") }
             }
         }
-        return ids
     }
 
     /// Waits for the receiver's acknowledgement; the events are on disk either way. A receiver that has let us wait in vain
@@ -150,7 +153,10 @@ final class DeviceHost: Host {
 
     func wait(for descriptors: [Int32], until deadline: ContinuousClock.Instant?) -> Wake {
         // A descriptor below zero is passed over (poll(2)).
-        var polled = ([stopping.descriptor, outputs?.descriptor ?? -1] + descriptors).map {
+        // Whoever waits for no line has something to store first.
+        let mayBeginAnew = !descriptors.isEmpty
+        let own = [stopping.descriptor, outputs?.descriptor ?? -1, mayBeginAnew ? beginningAnew.descriptor : -1]
+        var polled = (own + descriptors).map {
             pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
         }
         while true {
@@ -159,18 +165,28 @@ final class DeviceHost: Host {
             settleDebts()
             if outputs?.haveChanged() ?? false { return .output }
             let unasked = outputs == nil ? Self.longestWait : DeviceOutputs.longestWait
-            let longest = min(settleChatter() ?? unasked, unasked)
+            var longest = min(settleChatter() ?? unasked, unasked)
+            let beginsAnew = mayBeginAnew && beginningAnew.isSet
+            if beginsAnew {
+                longest = min(longest, Self.quiet)
+                polled[2].fd = -1
+            }
             let left = deadline.map { min(max(.zero, ContinuousClock.now.duration(to: $0)), longest) } ?? longest
             // Rounded up: a wait that ends a hair early would make a driver spin.
             let timeout = Int32((left + .microseconds(999)).milliseconds)
             let count = poll(&polled, nfds_t(polled.count), timeout)
             if stopping.isSet { return .stop }
-            if count > 0, polled[1].revents != 0 { continue }
-            if count > 0 { return .ready(polled.dropFirst(2).filter { $0.revents != 0 }.map(\.fd)) }
+            if count > 0, polled[1].revents != 0 || polled[2].revents != 0 { continue }
+            if count > 0 { return .ready(polled.dropFirst(own.count).filter { $0.revents != 0 }.map(\.fd)) }
             if count < 0, errno != EINTR { return .ready(descriptors) }  // reading them will tell what is wrong
             if let deadline, ContinuousClock.now >= deadline { return .deadline }
+            if beginsAnew, count == 0 { return .stop }
         }
     }
+
+    /// Has the device's line closed and opened again as soon as it is quiet: what the driver asks then, and what the panel
+    /// answers, is seen from the beginning. Only for devices without outputs, which would be switched off.
+    func beginAnew() { beginningAnew.set() }
 
     func output(_ name: String) -> Bool { !stopping.isSet && (outputs?.isOn(name) ?? false) }
 
@@ -189,11 +205,16 @@ final class DeviceHost: Host {
     func live() {
         var attempt = 0
         while !stopping.isSet {
+            beginningAnew.clear()
             opening()
             let began = ContinuousClock.now
-            var why = "the driver ended without being told to"
-            do { try device.driver.run(self) } catch { why = "\(error)" }
+            var why: String?
+            do {
+                try device.driver.run(self)
+                if !beginningAnew.isSet { why = "the driver ended without being told to" }
+            } catch { why = "\(error)" }
             if stopping.isSet { return }
+            guard let why else { continue }
             lose(why)
             // A device that had worked for a minute starts again at the short end.
             if .now - began > .seconds(60) { attempt = 0 }
@@ -272,6 +293,13 @@ final class Interrupt: Sendable {
     deinit { close(descriptor) }
 
     var isSet: Bool { flag.load(ordering: .acquiring) }
+
+    /// For one thread alone, which does what it was woken for after this.
+    func clear() {
+        var count: eventfd_t = 0
+        _ = eventfd_read(descriptor, &count)
+        flag.store(false, ordering: .releasing)
+    }
 
     func set() {
         flag.store(true, ordering: .releasing)

@@ -111,7 +111,7 @@ extension Outbox {
             let marks = pendingMarks(200, whose: writer.holds)
             let forgotten = writer.volatileFrom == nil ? queue.withLock(\.forgotten) : []
             guard !marks.isEmpty || !forgotten.isEmpty else { return false }
-            let kept = forgotten.map { Kept(device: $0, bytes: []) }
+            let kept = forgotten.map { Kept(device: $0) }
             do throws(DatabaseError) { _ = try writer.store.commit([], marks: marks, keeping: kept, now: 0) } catch {
                 // Any other failure is met again, and judged, by whoever stores the next event.
                 if error.isDamage { queue.withLock { $0.metDamage = true } }
@@ -119,6 +119,7 @@ extension Outbox {
             }
             forgetMarks(marks.count, whose: writer.holds)
             queue.withLock { $0.forgotten.subtract(forgotten) }
+            for device in forgotten { writer.kept[device] = nil }
             writer.sinceCheckpoint += marks.count
             return marks.count == 200
         }

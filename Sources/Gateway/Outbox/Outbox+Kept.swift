@@ -1,21 +1,16 @@
 import Drivers
 
-/// A few bytes for each device, on disk until the device's driver replaces them: what a panel wanted acknowledged before
-/// it had said all of it, or by what its repeat is known.
+/// A few bytes of a device, on disk until its driver replaces them.
 struct Kept: Sendable, Hashable {
     var device: String
     /// Empty: what was kept is forgotten.
     var bytes: [UInt8]
+    /// An event that is stored has told of them: by them the panel's repeat is known. Else the panel was told "received" for
+    /// them, and they are still to be told.
+    var isTold: Bool
 
-    /// Nil where it is more than may be kept.
-    init?(_ bytes: [UInt8], of device: String) {
-        guard bytes.count <= Outbox.keptLimit else { return nil }
-        self.init(device: device, bytes: bytes)
-    }
-
-    init(device: String, bytes: [UInt8]) {
-        self.device = device
-        self.bytes = bytes
+    init(device: String, bytes: [UInt8] = [], isTold: Bool = false) {
+        (self.device, self.bytes, self.isTold) = (device, bytes, isTold)
     }
 }
 
@@ -27,13 +22,14 @@ extension Outbox {
     /// - Throws: `OutboxError` when they are not kept: too many, or the disk takes nothing, and what lies in memory only
     ///   would not outlive a crash.
     func keep(_ bytes: [UInt8], of device: String) throws(OutboxError) {
-        guard let kept = Kept(bytes, of: device) else {
+        guard bytes.count <= Self.keptLimit else {
             throw OutboxError(kind: .cannotWrite, description: "\(bytes.count) bytes; \(Self.keptLimit) may be kept")
         }
         if bytes.isEmpty {
             _ = queue.withLock { $0.forgotten.insert(device) }
             return
         }
+        let kept = Kept(device: device, bytes: bytes)
         try writer.withLock { writer throws(OutboxError) in
             guard writer.volatileFrom == nil else {
                 throw writer.trouble ?? OutboxError(kind: .cannotWrite, description: "the store is in memory only")
@@ -42,36 +38,61 @@ extension Outbox {
                 throw OutboxError(kind: error.isFull ? .full : .cannotWrite, description: error.description)
             }
             _ = queue.withLock { $0.forgotten.remove(device) }
+            writer.kept[device] = kept
+            writer.toldInMemory.remove(device)
         }
     }
 
-    func kept(of device: String) -> [UInt8] {
+    /// Known also while the disk gives and takes nothing.
+    func kept(of device: String) -> [UInt8] { present[device]?.bytes ?? [] }
+
+    /// What no event has told of yet, by device.
+    func untold() -> [String: [UInt8]] { present.filter { !$0.value.isTold }.mapValues(\.bytes) }
+
+    private var present: [String: Kept] {
         writer.withLock { writer in
-            let isForgotten = queue.withLock { $0.forgotten.contains(device) }
-            return isForgotten ? [] : writer.store.kept()[device] ?? []
+            let forgotten = queue.withLock(\.forgotten)
+            return writer.kept.filter { !forgotten.contains($0.key) }
         }
     }
 }
 
+extension Outbox.Writer {
+    /// A receiver has taken, from memory, what told of the device's kept bytes.
+    mutating func toldFromMemory(_ device: String) {
+        kept[device] = nil
+        // The disk may have come back while the receiver was waited for.
+        let isForgotten =
+            volatileFrom == nil && (try? store.commit([], marks: [], keeping: [Kept(device: device)], now: 0)) != nil
+        if !isForgotten { toldInMemory.insert(device) }
+    }
+}
+
 extension Store {
+    /// Before the digits of bytes that an event has told of.
+    private static let told = "-"
+
     /// Within a transaction. The table is made when it is first needed, so that a store without it stays as it is.
     func write(_ kept: Kept) throws(DatabaseError) {
         try database.execute("CREATE TABLE IF NOT EXISTS kept (device TEXT PRIMARY KEY, bytes TEXT NOT NULL)")
         if kept.bytes.isEmpty {
             try database.run("DELETE FROM kept WHERE device = ?", [.text(kept.device)])
         } else {
-            try database.run(
-                "INSERT OR REPLACE INTO kept VALUES (?, ?)", [.text(kept.device), .text(Self.digits(kept.bytes))])
+            let digits = (kept.isTold ? Self.told : "") + Self.digits(kept.bytes)
+            try database.run("INSERT OR REPLACE INTO kept VALUES (?, ?)", [.text(kept.device), .text(digits)])
         }
     }
 
     /// What is kept, by device; what cannot be read is not there.
-    func kept() -> [String: [UInt8]] { Self.kept(in: database) }
+    func kept() -> [String: Kept] { Self.kept(in: database) }
 
-    static func kept(in database: Database) -> [String: [UInt8]] {
-        var kept: [String: [UInt8]] = [:]
+    static func kept(in database: Database) -> [String: Kept] {
+        var kept: [String: Kept] = [:]
         try? database.run("SELECT device, bytes FROM kept") { row in
-            kept[row.text(0)] = bytes(row.text(1))
+            let (device, digits) = (row.text(0), row.text(1))
+            let isTold = digits.hasPrefix(told)
+            kept[device] = Kept(
+                device: device, bytes: bytes(isTold ? String(digits.dropFirst()) : digits), isTold: isTold)
             return true
         }
         return kept

@@ -45,6 +45,10 @@ public final class Outbox: Sendable {
         var keepsEpoch = false
         /// When the disk was last tried, in milliseconds of uptime.
         var triedDisk: Int64 = 0
+        /// What is kept for each device.
+        var kept: [String: Kept]
+        /// The devices of which that was told from memory: the disk is to forget it when it takes something again.
+        var toldInMemory: Set<String> = []
 
         /// The newest events, for the case that the file proves to be damaged after it has taken them.
         private(set) var newest: [(id: Int64, event: NewEvent)] = []
@@ -131,13 +135,11 @@ public final class Outbox: Sendable {
     /// One `append`, waiting for its group's sync.
     private final class Batch: Sendable {
         let events: [NewEvent]
+        /// What becomes of a device's kept bytes with them.
         let kept: Kept?
         /// The identifiers; and why they lie in memory only, where they do.
         let result = Mutex<Result<([Int64], OutboxError?), OutboxError>?>(nil)
-        init(_ events: [NewEvent], _ kept: Kept?) {
-            self.events = events
-            self.kept = kept
-        }
+        init(_ events: [NewEvent], _ kept: Kept?) { (self.events, self.kept) = (events, kept) }
     }
 
     /// What the outbox found out about itself; becomes an event (promise 5).
@@ -186,7 +188,7 @@ public final class Outbox: Sendable {
         reader = Mutex(Readers(epochs: opened.store.epochs()))
         let months = Availability((try? Store.availability(in: opened.store.database)) ?? [:])
         book = Mutex(AvailabilityBook(months: months, writtenAt: clock().uptime))
-        var writer = Writer(store: opened.store)
+        var writer = Writer(store: opened.store, kept: opened.store.kept())
         if let trouble {
             writer.trouble = trouble
             writer.volatileFrom = opened.store.nextID
@@ -258,7 +260,10 @@ public final class Outbox: Sendable {
         }
         if let why = onlyInMemory {
             try awaitReceiver(ids, why)
-            writer.withLock { $0.store.remember(events, ids) }
+            writer.withLock { writer in
+                writer.store.remember(events, ids)
+                if let kept { writer.toldFromMemory(kept.device) }
+            }
         }
         return ids
     }
@@ -280,11 +285,14 @@ public final class Outbox: Sendable {
     private func commit(_ group: [Batch], _ writer: inout Writer) {
         let events = group.flatMap(\.events)
         let marks = pendingMarks(64, whose: writer.holds)
-        let forgotten = queue.withLock(\.forgotten)
-        let kept = forgotten.map { Kept(device: $0, bytes: []) } + group.compactMap(\.kept)
+        let forgotten = writer.volatileFrom == nil ? queue.withLock(\.forgotten) : []
+        let kept = forgotten.map { Kept(device: $0) } + group.compactMap(\.kept)
         do {
             let ids = try store(events, marks, kept, &writer)
-            if writer.volatileFrom == nil { queue.withLock { $0.forgotten.subtract(forgotten) } }
+            if writer.volatileFrom == nil {
+                queue.withLock { $0.forgotten.subtract(kept.map(\.device)) }
+                for note in kept { writer.kept[note.device] = note.bytes.isEmpty ? nil : note }
+            }
             writer.remember(zip(ids, events))
             settle(group, ids, writer.volatileFrom == nil ? nil : writer.trouble)
             let now = clock().uptime
@@ -324,8 +332,7 @@ public final class Outbox: Sendable {
         _ events: [NewEvent], _ marks: [Mark], _ kept: [Kept], _ writer: inout Writer
     ) throws(OutboxError) -> [Int64] {
         do throws(DatabaseError) {
-            // What lies in memory outlives no crash: nothing is kept there.
-            let ids = try attempt(events, marks, writer.volatileFrom == nil ? kept : [], &writer)
+            let ids = try attempt(events, marks, kept, &writer)
             forgetMarks(marks.count, whose: writer.holds)
             writer.sinceSnapshot += events.count
             writer.sinceCheckpoint += events.count

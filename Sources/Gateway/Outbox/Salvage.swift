@@ -177,7 +177,7 @@ enum Salvage {
     /// - Returns: how many went in.
     private static func fill(
         _ file: String, with rows: [StoredEvent], _ availability: [Availability.Key: Availability.Figures],
-        _ notes: [String: [UInt8]], boot: Int64, _ first: Int64
+        _ notes: [String: Kept], boot: Int64, _ first: Int64
     ) throws -> Int {
         let store = try Store(file: file, boot: boot, firstID: first)
         // In small transactions: one row that will not go in must not take the others with it.
@@ -190,8 +190,7 @@ enum Salvage {
             }
         }
         try? store.write(availability)
-        let ofDrivers = notes.map { Kept(device: $0, bytes: $1) }
-        if !ofDrivers.isEmpty { _ = try? store.commit([], marks: [], keeping: ofDrivers, now: 0) }
+        if !notes.isEmpty { _ = try? store.commit([], marks: [], keeping: Array(notes.values), now: 0) }
         // All of it in the one file, which is about to get its name.
         try store.database.checkpoint(mode: SQLITE_CHECKPOINT_TRUNCATE)
         store.database.close()

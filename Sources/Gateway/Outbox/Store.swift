@@ -172,6 +172,7 @@ final class Store {
     }
 
     /// Stores events and marks in one transaction; durable when it returns.
+    /// - Parameter kept: what becomes of devices' kept bytes in the same transaction.
     /// - Returns: the events' identifiers, in order.
     func commit(
         _ events: [NewEvent], marks: [Mark], keeping kept: [Kept] = [], now: Int64
@@ -180,7 +181,7 @@ final class Store {
         try transaction { () throws(DatabaseError) in
             for (id, new) in zip(ids, events) { try insert(new, id: id, now: now) }
             for mark in marks { try write(mark) }
-            for note in kept { try write(note) }
+            if !isVolatile { for note in kept { try write(note) } }
         }
         if !isVolatile { remember(events, ids) }
         nextID += Int64(events.count)
