@@ -3,6 +3,7 @@ import ArgumentParser
 import Drivers
 import Gateway
 import Glibc
+import Synchronization
 
 /// `larmnod monitor`: a device's line, live.
 struct Monitor: ParsableCommand {
