@@ -74,7 +74,7 @@ public struct BoardScreen {
         add("board file: \(best.board) (\(best.name)), for [site] in the site file:")
         lines.append("    board = \"\(best.board)\"")
         let why = best.terminals > 0 ? "its lines are there" : "a process image is there"
-        if !best.isNamed { add("It is proposed because \(why), not because this computer says so.") }
+        if !best.isNamed { addWrapped("It is proposed because \(why), not because this computer says so.") }
         if best.terminals > 0 {
             add(
                 "\(best.found) of its \(best.terminals) GPIO terminals are lines of this computer\(best.isWhole ? "." : ":")"
