@@ -49,7 +49,7 @@ struct BoardTests {
     func honest(board: String) throws {
         let url = repository.appendingPathComponent("board-configs/\(board).toml")
         let text = try String(contentsOf: url, encoding: .utf8)
-        let head = text.prefix { $0 != "[" }
+        let head = try text.prefix(upTo: #require(text.range(of: "\n[board]")).lowerBound)
         if board != "demo" { #expect(head.contains("Sources: ")) }
         if !["demo", "virtual-board"].contains(board) {
             let words = head.split(whereSeparator: { $0 == "#" || $0.isWhitespace }).joined(separator: " ")
