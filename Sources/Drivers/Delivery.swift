@@ -1,16 +1,18 @@
 extension Host {
     /// Reports, and tries again each second for as long as nothing can be stored: for drivers that poll or watch, whose
     /// device need not be told that the reading was received. Meanwhile the device is not read, so nothing piles up.
-    /// - Parameter outputs: drives the device's outputs as the host asks for them, and gives when to do so again. They do
-    ///   not stand still because nothing can be stored: just then one of them has something to show.
+    /// - Parameters:
+    ///   - memory: kept in the same commit; nil: nothing.
+    ///   - outputs: drives the device's outputs as the host asks for them, and gives when to do so again. They do not stand
+    ///     still because nothing can be stored: just then one of them has something to show.
     /// - Returns: false when the driver is to stop.
     func deliver(
-        _ signals: [Signal], driving outputs: () throws -> ContinuousClock.Instant?
+        _ signals: [Signal], keeping memory: [UInt8]? = nil, driving outputs: () throws -> ContinuousClock.Instant?
     ) rethrows -> Bool {
         guard !signals.isEmpty else { return true }
         while true {
             do {
-                try report(signals)
+                if let memory { try report(signals, keeping: memory) } else { try report(signals) }
                 return true
             } catch {
                 log(.error, "\(signals.count) readings could not be stored and will be tried again in 1 s: \(error)")

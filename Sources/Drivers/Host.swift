@@ -8,6 +8,10 @@ public protocol Host: Sendable {
     ///   panel to try again; it must not pretend that it was received.
     func report(_ signals: [Signal]) throws
 
+    /// As `report`, and in the same commit keeps these bytes, as `keep` does: for what must be known of the report after a
+    /// crash, so that what the panel says again is not taken for news.
+    func report(_ signals: [Signal], keeping bytes: [UInt8]) throws
+
     /// Keeps a few bytes on disk, past a crash and a power cut, until others are kept; none: forgets them. For what a
     /// panel wants acknowledged before it has said all of it. Returns when they are synced.
     /// - Throws: `ReportError` when they are not: report what is known so far instead.
@@ -15,6 +19,9 @@ public protocol Host: Sendable {
 
     /// What this device has kept.
     var kept: [UInt8] { get }
+
+    /// A number for this start of the board: uptimes are only compared within one.
+    var boot: Int64 { get }
 
     /// The device answers: a good reading, a poll from a panel. Ends the device's trouble. Cheap: call it every time.
     func answers()
@@ -80,6 +87,10 @@ public struct ReportError: Error, Sendable, Equatable, CustomStringConvertible {
 extension Host {
     public func trace(_ passage: Passage) {}
     public var kept: [UInt8] { [] }
+    public var boot: Int64 { 0 }
+    public func report(_ signals: [Signal], keeping bytes: [UInt8]) throws {
+        if !signals.isEmpty { try report(signals) }
+    }
     public func keep(_ bytes: [UInt8]) throws { if !bytes.isEmpty { throw ReportError("nothing can be kept here") } }
     public var isWatched: Bool { false }
     /// Waits without descriptors: the only way that a driver sleeps.

@@ -184,6 +184,11 @@ final class ScriptHost: Drivers.Host {
 
     func log(_ level: LogLevel, _ message: String) { state.withLock { $0.log.append((level, message)) } }
 
+    func report(_ signals: [Signal], keeping bytes: [UInt8]) throws {
+        if !signals.isEmpty { try report(signals) }
+        try keep(bytes)
+    }
+
     func report(_ signals: [Signal]) throws {
         if inTurns, signals.contains(where: { $0.reading == .call }) {
             #expect(line.received(within: 2) == [], "answered before it was stored")

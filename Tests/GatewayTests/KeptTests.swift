@@ -42,6 +42,38 @@ import Testing
         #expect(rebuilt.kept(of: "galaxy.b") == [2])
     }
 
+    @Test("What is kept with events is in their commit: both, or neither")
+    func inOneCommit() throws {
+        let outbox = try open()
+        try outbox.append([NewEvent(sample("a"))], keeping: .init(device: "satel.a", bytes: [1, 2]))
+        try crash("/with")
+        let again = try open("/with")
+        #expect(again.kept(of: "satel.a") == [1, 2] && again.summary().waiting == 1)
+        #expect(throws: OutboxError.self) {
+            let tooMany = [UInt8](repeating: 0, count: Outbox.keptLimit + 1)
+            try outbox.append([NewEvent(sample("b"))], keeping: .init(device: "satel.a", bytes: tooMany))
+        }
+        try Database(outbox.directory.file).execute(
+            "CREATE TRIGGER broken BEFORE INSERT ON kept BEGIN SELECT RAISE(ABORT, 'no'); END")
+        #expect(throws: OutboxError.self) {
+            try outbox.append([NewEvent(sample("b"))], keeping: .init(device: "satel.a", bytes: [3]))
+        }
+        #expect(outbox.kept(of: "satel.a") == [1, 2] && outbox.summary().waiting == 1)
+    }
+
+    @Test("Where events go into memory nothing is kept, and a report without events waits for no disk")
+    func inMemory() throws {
+        let outbox = try open(emergency: scratch.path)
+        let clock = clock
+        let intake = Intake(outbox: outbox, clock: { clock.now })
+        #expect(try intake.take(keeping: .init(device: "satel.a", bytes: [7])) { _ in [] } == [])
+        #expect(outbox.kept(of: "satel.a") == [7])
+        try Database(outbox.directory.file).execute(
+            "CREATE TRIGGER broken BEFORE INSERT ON kept BEGIN SELECT RAISE(ABORT, 'no'); END")
+        #expect(try intake.take(keeping: .init(device: "satel.a", bytes: [8])) { _ in [] } == [])
+        #expect(outbox.kept(of: "satel.a") == [7])
+    }
+
     @Test("What cannot be kept on the disk is refused")
     func refused() throws {
         let outbox = try open(emergency: scratch.path)

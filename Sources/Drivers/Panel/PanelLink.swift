@@ -19,6 +19,13 @@ public protocol PanelLink: Sendable {
     mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep]
     /// The last report is on disk. `answered`: the panel has been told so; else it will say the same again.
     mutating func stored(answered: Bool, at now: Int64) -> [PanelStep]
+
+    /// What is to be known of the report that is now stored when the line is opened again, even after a crash: kept in the
+    /// same commit, until the next report. Nil: this protocol has no use for it. Not together with `.keep`.
+    /// - Parameter boot: the board's start that times belong to.
+    func memory(boot: Int64, at now: Int64) -> [UInt8]?
+    /// What `memory` was of the last report that was stored; called before all else.
+    mutating func recall(_ memory: [UInt8], boot: Int64, at now: Int64)
 }
 
 extension PanelLink {
@@ -28,6 +35,8 @@ extension PanelLink {
     public static var patience: Int64 { 1000 }
     public mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep] { [] }
     public mutating func stored(answered: Bool, at now: Int64) -> [PanelStep] { [] }
+    public func memory(boot: Int64, at now: Int64) -> [UInt8]? { nil }
+    public mutating func recall(_ memory: [UInt8], boot: Int64, at now: Int64) {}
 }
 
 /// What a protocol wants done, in this order.
@@ -39,7 +48,8 @@ public enum PanelStep: Sendable, Hashable {
     /// Send these bytes.
     case send([UInt8], says: String)
     /// Report it; when it is on disk, and not before, send `accept`. When nothing can be stored, send `refuse`, so that
-    /// the panel says it again; without `accept` the panel says nothing twice, and it is kept and tried again.
+    /// the panel says it again; without `accept` the panel says nothing twice, and it is kept and tried again. Without
+    /// signals only the link's `memory` is stored.
     case report([Signal], accept: [UInt8]?, refuse: [UInt8]? = nil)
     /// The frame before this was right and makes no sense: a fault of the line until a report is understood. Why, in words.
     case notUnderstood(String)

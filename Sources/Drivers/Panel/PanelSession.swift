@@ -12,7 +12,11 @@ struct PanelSession<Link: PanelLink> {
         static var portCheck: Int64 { 10_000 }
         /// Bytes that are kept while nothing can be stored, of a panel that says nothing twice: a minute at 9600 bit/s.
         static var unread: Int { 65536 }
+        /// Of these, before the panel is held off, where it can be.
+        static var unreadBeforeHold: Int { 2048 }
     }
+    private static var xon: UInt8 { 0x11 }
+    private static var xoff: UInt8 { 0x13 }
 
     /// The name of the line as a part of the device.
     static var line: String { "line" }
@@ -22,6 +26,9 @@ struct PanelSession<Link: PanelLink> {
     private var supervision: LineSupervision
     private let replyDelay: Duration
     private var echo: EchoFilter?
+    /// XON/XOFF is used, and whether the panel is held off now.
+    private let holdsOff: Bool
+    private var isHolding = false
     private var portCheckAt: Int64
     private var reportedCondition: Signal.Reading?
     private var retryAt: Int64?
@@ -38,22 +45,28 @@ struct PanelSession<Link: PanelLink> {
 
     init(
         _ link: Link, _ host: any Host, _ supervision: LineSupervision, replyDelay: Duration = .zero,
-        echo: EchoFilter? = nil
+        echo: EchoFilter? = nil, holdsOff: Bool = false
     ) {
         self.link = link
         self.host = host
         self.supervision = supervision
         self.replyDelay = replyDelay
         self.echo = echo
+        self.holdsOff = holdsOff
         portCheckAt = host.now.uptime + Limit.portCheck
     }
 
     mutating func run(_ port: borrowing SerialPort) throws {
         // A panel that talks only when something happens proves nothing by its silence: open is all it can be.
         if supervision.silence == nil { host.answers() }
+        // Whoever had the line before may have held it off.
+        if holdsOff { try send([Self.xon], "go on", port) }
         let kept = host.kept
         isKeeping = !kept.isEmpty
-        if isKeeping { try perform(link.resume(kept, at: host.now.uptime), port) }
+        if isKeeping {
+            link.recall(kept, boot: host.boot, at: host.now.uptime)
+            try perform(link.resume(kept, at: host.now.uptime), port)
+        }
         try perform(link.opened(at: host.now.uptime), port)
         while !isStopped {
             switch host.wait(for: [port.descriptor], until: deadline) {
@@ -76,6 +89,7 @@ struct PanelSession<Link: PanelLink> {
     private mutating func look(at port: borrowing SerialPort) throws {
         let now = host.now.uptime
         supervision.held(port.isHeldOff, at: now)
+        supervision.ready(port.isDataSetReady, at: now)
         supervision.check(at: now, errors: port.errors)
         guard now >= portCheckAt else { return }
         portCheckAt = now + Limit.portCheck
@@ -153,14 +167,26 @@ struct PanelSession<Link: PanelLink> {
     ) throws {
         supervision.understood()
         guard let accept else {
-            isStopped = !deliver(signals, port)
-            if isStopped { return }
-            forgetKept()
+            let memory = link.memory(boot: host.boot, at: host.now.uptime)
+            if signals.isEmpty {
+                if let memory { try? host.report([], keeping: memory) }
+            } else {
+                isStopped = !deliver(signals, memory, port)
+                if isStopped { return }
+            }
+            if memory == nil { forgetKept() }
             return try perform(link.stored(answered: false, at: host.now.uptime), port)
         }
         let before = host.now.uptime
         var isStored = true
-        do { if !signals.isEmpty { try host.report(signals) } } catch {
+        let memory = link.memory(boot: host.boot, at: before)
+        do {
+            if let memory {
+                try host.report(signals, keeping: memory)
+            } else if !signals.isEmpty {
+                try host.report(signals)
+            }
+        } catch {
             isStored = false
             logSparingly(.warning, "what the panel said could not be stored, it is to say it again: \(error)")
         }
@@ -169,7 +195,7 @@ struct PanelSession<Link: PanelLink> {
             ? try answer(accept, "accepted", since: before, port)
             : try answer(refuse, "refused: it could not be stored", since: before, port)
         guard isStored else { return }
-        forgetKept()
+        if memory == nil { forgetKept() }
         try perform(link.stored(answered: isAnswered, at: host.now.uptime), port)
     }
 
@@ -214,14 +240,25 @@ struct PanelSession<Link: PanelLink> {
     }
 
     /// Until it is stored. What comes meanwhile is read and kept: the system's own buffer holds four seconds of it.
-    private mutating func deliver(_ signals: [Signal], _ port: borrowing SerialPort) -> Bool {
-        host.deliver(signals) {
+    private mutating func deliver(_ signals: [Signal], _ memory: [UInt8]?, _ port: borrowing SerialPort) -> Bool {
+        defer { hold(false, port) }
+        return host.deliver(signals, keeping: memory) {
             // A port that is lost is told by the next reading, when this is stored.
             while unread.count < Limit.unread, let more = try? port.read(), !more.isEmpty {
                 note(more)
             }
+            if unread.count >= Limit.unreadBeforeHold { hold(true, port) }
             return nil
         }
+    }
+
+    /// Tells a panel to wait, or to go on, where it takes us for a printer that does.
+    private mutating func hold(_ isHeld: Bool, _ port: borrowing SerialPort) {
+        guard holdsOff, isHeld != isHolding else { return }
+        do {
+            try send([isHeld ? Self.xoff : Self.xon], isHeld ? "wait" : "go on", port)
+            isHolding = isHeld
+        } catch { logSparingly(.warning, "the panel could not be told to \(isHeld ? "wait" : "go on"): \(error)") }
     }
 
     private mutating func reportCondition() {

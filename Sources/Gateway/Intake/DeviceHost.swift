@@ -60,12 +60,17 @@ final class DeviceHost: Host {
 
     var now: Moment { intake.clock() }
 
-    func report(_ signals: [Signal]) throws {
+    var boot: Int64 { intake.outbox.boot }
+
+    func report(_ signals: [Signal]) throws { try report(signals, kept: nil) }
+    func report(_ signals: [Signal], keeping bytes: [UInt8]) throws { try report(signals, kept: bytes) }
+
+    private func report(_ signals: [Signal], kept: [UInt8]?) throws {
         showLife()
         let heard = state.withLock { $0.heard }
         let ids: [Int64]
         do {
-            ids = try take { known in
+            ids = try take(keeping: kept) { known in
                 normaliser.events(signals, heard: heard, now: now, known: known)
             }
         } catch {

@@ -25,12 +25,19 @@ final class Intake: Sendable {
 
     /// Stores the events that `make` gives for the known states. Durable when it returns; nothing is remembered of what
     /// could not be stored, so that the next reading tries again.
+    /// - Parameter kept: a device's few bytes, kept in the same commit.
     /// - Returns: the identifiers.
-    func take(_ make: (_ known: (String) -> Bool?) -> [NewEvent]) throws(OutboxError) -> [Int64] {
+    func take(
+        keeping kept: Outbox.Kept? = nil, _ make: (_ known: (String) -> Bool?) -> [NewEvent]
+    ) throws(OutboxError) -> [Int64] {
         let known = states.withLock { $0 }
         let events = make { known[$0] }
-        guard !events.isEmpty else { return [] }
-        let ids = try outbox.append(events)
+        guard !events.isEmpty else {
+            // Nothing hangs on it but that something is told twice: no reason to hold a reading back.
+            if let kept { try? outbox.keep(kept.bytes, of: kept.device) }
+            return []
+        }
+        let ids = try outbox.append(events, keeping: kept)
         states.withLock { states in
             for new in events { if let active = new.active { states[new.event.point] = active } }
         }

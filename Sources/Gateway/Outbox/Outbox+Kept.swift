@@ -1,18 +1,28 @@
 import Drivers
 
 /// A few bytes for each device, on disk until the device's driver replaces them: what a panel wanted acknowledged before
-/// it had said all of it.
+/// it had said all of it, or what tells its repeats from news after a crash.
 extension Outbox {
+    struct Kept: Sendable, Hashable {
+        /// Its full name.
+        var device: String
+        var bytes: [UInt8]
+    }
+
     /// More than one block of any panel.
     static let keptLimit = 512
+
+    static func check(_ bytes: [UInt8]) throws(OutboxError) {
+        guard bytes.count <= keptLimit else {
+            throw OutboxError(kind: .cannotWrite, description: "\(bytes.count) bytes; \(keptLimit) may be kept")
+        }
+    }
 
     /// Keeps them; durable when it returns. None: forgets them.
     /// - Throws: `OutboxError` when they are not kept: too many, or the disk takes nothing, and what lies in memory only
     ///   would not outlive a crash.
     func keep(_ bytes: [UInt8], of device: String) throws(OutboxError) {
-        guard bytes.count <= Self.keptLimit else {
-            throw OutboxError(kind: .cannotWrite, description: "\(bytes.count) bytes; \(Self.keptLimit) may be kept")
-        }
+        try Self.check(bytes)
         try writer.withLock { writer throws(OutboxError) in
             guard writer.volatileFrom == nil else {
                 throw writer.trouble ?? OutboxError(kind: .cannotWrite, description: "the store is in memory only")
@@ -27,16 +37,17 @@ extension Outbox {
 }
 
 extension Store {
-    /// The table is made when it is first needed, so that a store without it stays as it is.
     func keep(_ bytes: [UInt8], of device: String) throws(DatabaseError) {
-        try transaction { () throws(DatabaseError) in
-            try database.execute("CREATE TABLE IF NOT EXISTS kept (device TEXT PRIMARY KEY, bytes TEXT NOT NULL)")
-            if bytes.isEmpty {
-                try database.run("DELETE FROM kept WHERE device = ?", [.text(device)])
-            } else {
-                try database.run(
-                    "INSERT OR REPLACE INTO kept VALUES (?, ?)", [.text(device), .text(Self.digits(bytes))])
-            }
+        try transaction { () throws(DatabaseError) in try write(bytes, of: device) }
+    }
+
+    /// Within a transaction. The table is made when it is first needed, so that a store without it stays as it is.
+    func write(_ bytes: [UInt8], of device: String) throws(DatabaseError) {
+        try database.execute("CREATE TABLE IF NOT EXISTS kept (device TEXT PRIMARY KEY, bytes TEXT NOT NULL)")
+        if bytes.isEmpty {
+            try database.run("DELETE FROM kept WHERE device = ?", [.text(device)])
+        } else {
+            try database.run("INSERT OR REPLACE INTO kept VALUES (?, ?)", [.text(device), .text(Self.digits(bytes))])
         }
     }
 

@@ -129,9 +129,13 @@ public final class Outbox: Sendable {
     /// One `append`, waiting for its group's sync.
     private final class Batch: Sendable {
         let events: [NewEvent]
+        let kept: Kept?
         /// The identifiers; and why they lie in memory only, where they do.
         let result = Mutex<Result<([Int64], OutboxError?), OutboxError>?>(nil)
-        init(_ events: [NewEvent]) { self.events = events }
+        init(_ events: [NewEvent], _ kept: Kept?) {
+            self.events = events
+            self.kept = kept
+        }
     }
 
     /// What the outbox found out about itself; becomes an event (promise 5).
@@ -222,10 +226,16 @@ public final class Outbox: Sendable {
     /// - Throws: `OutboxError` when nothing was stored: no room among the waiting (the last tenth is kept for fire and
     ///   danger), or the disk refuses.
     @discardableResult
-    public func append(_ events: [NewEvent]) throws(OutboxError) -> [Int64] {
+    public func append(_ events: [NewEvent]) throws(OutboxError) -> [Int64] { try append(events, keeping: nil) }
+
+    /// As above, and keeps a device's few bytes in the same transaction. Not where events go into memory: what lies there
+    /// would not outlive a crash.
+    @discardableResult
+    func append(_ events: [NewEvent], keeping kept: Kept?) throws(OutboxError) -> [Int64] {
         guard !events.isEmpty else { return [] }
+        if let kept { try Self.check(kept.bytes) }
         try admit(events)
-        let batch = Batch(events)
+        let batch = Batch(events, kept)
         arrivals.withLock { $0.append(batch) }
         writer.withLock { writer in
             // Whoever held the lock before us may have stored ours too.
@@ -271,7 +281,7 @@ public final class Outbox: Sendable {
         let events = group.flatMap(\.events)
         let marks = pendingMarks(64, whose: writer.holds)
         do {
-            let ids = try store(events, marks, &writer)
+            let ids = try store(events, marks, group.compactMap(\.kept), &writer)
             writer.remember(zip(ids, events))
             settle(group, ids, writer.volatileFrom == nil ? nil : writer.trouble)
             let now = clock().uptime
@@ -308,10 +318,10 @@ public final class Outbox: Sendable {
     /// One commit, with the mends that need nobody: room made on a full disk, a damaged file set aside, memory used
     /// where the disk refuses.
     private func store(
-        _ events: [NewEvent], _ marks: [Mark], _ writer: inout Writer
+        _ events: [NewEvent], _ marks: [Mark], _ kept: [Kept], _ writer: inout Writer
     ) throws(OutboxError) -> [Int64] {
         do throws(DatabaseError) {
-            let ids = try attempt(events, marks, &writer)
+            let ids = try attempt(events, marks, writer.volatileFrom == nil ? kept : [], &writer)
             forgetMarks(marks.count, whose: writer.holds)
             writer.sinceSnapshot += events.count
             writer.sinceCheckpoint += events.count
@@ -327,18 +337,18 @@ public final class Outbox: Sendable {
     }
 
     private func attempt(
-        _ events: [NewEvent], _ marks: [Mark], _ writer: inout Writer
+        _ events: [NewEvent], _ marks: [Mark], _ kept: [Kept], _ writer: inout Writer
     ) throws(DatabaseError) -> [Int64] {
         let now = clock().utc
         do {
-            return try writer.store.commit(events, marks: marks, now: now)
+            return try writer.store.commit(events, marks: marks, kept: kept, now: now)
         } catch  where error.isFull {
             directory.releaseBallast()
             _ = try? writer.store.trim(after: &writer.trimCursor)
-            return try writer.store.commit(events, marks: marks, now: now)
+            return try writer.store.commit(events, marks: marks, kept: kept, now: now)
         } catch  where error.isDamage && writer.volatileFrom == nil {
             try replaceDamaged(&writer)
-            return try writer.store.commit(events, marks: marks, now: now)
+            return try writer.store.commit(events, marks: marks, kept: kept, now: now)
         }
     }
 
