@@ -83,6 +83,21 @@ public struct SatelMonitoringLink: PanelLink {
         self.points = points
     }
 
+    /// The event that is being stored, with the time: what the panel says again after a crash of ours is joined, within the
+    /// time that it is said again, and not across a start of the board, whose length nobody knows.
+    public func memory(boot: Int64, at now: Int64) -> [UInt8]? {
+        [boot, now].flatMap { number in (0..<8).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) } } + pending
+    }
+
+    public mutating func recall(_ memory: [UInt8], boot: Int64, at now: Int64) {
+        guard memory.count > 16 else { return }
+        let numbers = [memory[0..<8], memory[8..<16]].map { bytes in
+            bytes.reversed().reduce(Int64(0)) { $0 << 8 | Int64($1) }
+        }
+        guard numbers[0] == boot, (0...Time.repeats).contains(now &- numbers[1]) else { return }
+        repeats.remember(Array(memory[16...]), answered: true, at: numbers[1])
+    }
+
     public var deadline: Int64? { nextPoll }
     public mutating func opened(at now: Int64) -> [PanelStep] { ask(at: now) }
 

@@ -1,4 +1,5 @@
 import AlarmProtocol
+import Foundation
 import Testing
 
 @testable import Drivers
@@ -62,6 +63,76 @@ import Testing
         harness.pass(80_000)
         harness.feed(Array("EC=c,1,1234,1,130,01,005\r".utf8))
         #expect(harness.signals.count == 3)
+    }
+
+    @Test("What was stored before a crash, and is said again after it, is confirmed and not told again")
+    func crash() {
+        let event = Array("EC=b,1,1234,1,110,01,005\r".utf8)
+        var before = Self.opened()
+        before.feed(event)
+        #expect(before.signals.count == 1)
+        func again(_ said: [UInt8], after pause: Int64, boot: Int64 = 1) -> PanelHarness<SatelMonitoringLink> {
+            var harness = PanelHarness(SatelMonitoringLink())
+            (harness.kept, harness.boot, harness.now) = (before.kept, boot, before.now + pause)
+            harness.open()
+            harness.feed(said)
+            return harness
+        }
+        let joined = again(event, after: 5000)
+        #expect(joined.signals.isEmpty && joined.sent == [[0x3F, 0x0D], Array("+b\r".utf8)])
+        #expect(again(Array("EC=c,1,1234,1,110,01,005\r".utf8), after: 5000).signals.count == 1)
+        #expect(again(event, after: 76_000).signals.count == 1)
+        #expect(again(event, after: 5000, boot: 2).signals.count == 1, "how long the board was off nobody knows")
+        #expect(again(event, after: -900_000).signals.count == 1)
+        for seed in UInt64(1)...200 {
+            var harness = PanelHarness(SatelMonitoringLink())
+            harness.kept = noise(seed, count: Int(seed % 90))
+            harness.open()
+            harness.feed(event)
+            #expect(harness.signals.count == 1)
+        }
+    }
+
+    @Test("On a line: the memory is stored with the event, and not where the event is not")
+    func session() throws {
+        let event = Array("EC=b,1,1234,1,110,01,005\r".utf8)
+        let (question, confirmed) = (Array("?\r".utf8), Array("+b\r".utf8))
+        func run(_ steps: [ScriptHost.Step], kept: [UInt8]) throws -> ScriptHost {
+            let line = try PseudoTerminal()
+            let settings = SerialSupport.settings([("port", .string(line.path))])
+            let host = ScriptHost(line, steps, inTurns: false)
+            try host.keep(kept)
+            try SatelMonitoringDriver(settings).run(host)
+            return host
+        }
+        let refused = try run(
+            [.expect(question), .refuseReports(true), .send(event), .expect(Array("-b\r".utf8))], kept: [])
+        #expect(refused.kept == [] && refused.signals.isEmpty)
+        let first = try run([.expect(question), .send(event), .expect(confirmed), .ignoreAnswers], kept: [])
+        #expect(first.signals.count { $0.point == "1234-zone-5" } == 1 && !first.kept.isEmpty)
+        let second = try run([.expect(question), .send(event), .expect(confirmed), .ignoreAnswers], kept: first.kept)
+        #expect(second.signals.count { $0.point == "1234-zone-5" } == 0)
+    }
+
+    @Test("Our DTR falls when we end; the module's own is watched as configured")
+    func modemLines() throws {
+        let line = try PseudoTerminal()
+        func serial(_ values: [(String, SettingNode.Value)]) throws -> SerialSettings {
+            let settings = SerialSupport.settings([("port", .string(line.path))] + values)
+            let serial = try SatelMonitoringDriver(settings).serial
+            settings.refuseUnread()
+            #expect(settings.problems.all == [])
+            return serial
+        }
+        #expect(try serial([]).dsr == .onceUp && serial([("dsr", .boolean(true))]).dsr == .required)
+        #expect(try serial([("dsr", .boolean(false))]).dsr == nil)
+        for (settings, hangsUp) in [
+            (try serial([]), true), (SerialSettings(path: line.path, line: try serial([]).line), false),
+        ] {
+            let port = try SerialPort(settings)
+            var got = termios()
+            #expect(tcgetattr(port.descriptor, &got) == 0 && (got.c_cflag & tcflag_t(HUPCL) != 0) == hangsUp)
+        }
     }
 
     @Test("What cannot be read is not confirmed; said again it is told as it is, once")
