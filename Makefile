@@ -22,7 +22,8 @@ demo: build ## Watch a site's alarms go to two centres, through a cut and a cras
 	@scripts/setup.sh test
 	@scripts/demo $(PROGRAM)
 
-test: lint unit gpiod2 system simulate mutations ## Everything but the virtual board
+# The program is built once, before the simulation is: building that in between would have it built again.
+test: lint unit gpiod2 build simulate mutations system ## Everything but the virtual board
 
 lint: # The sources are formatted, and generated files are fresh
 	@scripts/setup.sh test

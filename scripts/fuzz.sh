@@ -1,12 +1,12 @@
 #!/bin/sh
 # Fuzzes every decoder of bytes from outside: scripts/fuzz.sh [SECONDS [TARGET …]], each target for 600 s unless told.
 # FuzzDC09: the DC-09 reader, decryptor and writer. FuzzPanels: every serial panel's protocol and its played panel, with
-# the settings of its example. FuzzText: texts that panels and receivers write. Fails on a finding, which stays in
-# .build/fuzz/findings. Needs a toolchain with libFuzzer (the one from swift.org on Linux has it).
+# the settings of its example. FuzzText: texts that panels, receivers and technicians write, and what is measured.
+# FuzzBoard: board files. Fails on a finding, which stays in .build/fuzz/findings. Needs a toolchain with libFuzzer (the one from swift.org on Linux has it).
 set -eu
 seconds=${1:-600}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- FuzzDC09 FuzzPanels FuzzText
+[ $# -gt 0 ] || set -- FuzzDC09 FuzzPanels FuzzText FuzzBoard
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${FUZZ_BUILD:-$root/.build/fuzz}
 

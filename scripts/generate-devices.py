@@ -106,7 +106,7 @@ class Recording:
     def __init__(self, path):
         self.path, self.head = path, {}
         key = None
-        for line in path.read_text(encoding="utf-8").split("\n"):
+        for line in path.read_text(encoding="utf-8-sig").split("\n"):
             if match := re.match(r"# ([a-z]+): *(.*)", line):
                 key = match.group(1)
                 self.head.setdefault(key, match.group(2).strip())
@@ -138,10 +138,13 @@ def page():
     owners = {kind: device for device in reversed(devices) for kind in device.kinds[::-1]}
     of = {device.folder: [] for device in devices}
     for path in sorted(RECORDINGS.glob("*.txt")):
-        kinds = [kind for kind in owners if path.stem == kind or path.stem.startswith(kind + "-")]
-        if not kinds:
-            fail(f"{path.name} begins with no device's kind; there are: {', '.join(sorted(owners))}")
-        of[owners[max(kinds, key=len)].folder].append(Recording(path))
+        recording = Recording(path)
+        # As the program has it: what its head says, or else its name.
+        said = recording.head.get("driver")
+        kinds = [said] if said else [kind for kind in owners if path.stem == kind or path.stem.startswith(kind + "-")]
+        if not kinds or kinds[0] not in owners:
+            fail(f"{path.name} is of no device's kind, by \"# driver:\" or its name; there are: {', '.join(sorted(owners))}")
+        of[owners[max(kinds, key=len)].folder].append(recording)
 
     out = [INTRODUCTION]
     for device in devices:

@@ -59,6 +59,8 @@ public struct Signal: Sendable, Hashable {
     public var occurred: Moment?
     /// What the panel said in codes of the trade, where it speaks any: makes an event of a point that is not configured.
     public var said: Said?
+    /// The state may have changed at any time while the device could not be heard, though its line stayed open.
+    public var isUnwatched = false
 
     public init(
         point: String, _ reading: Reading, text: String = "", occurred: Moment? = nil, said: Said? = nil

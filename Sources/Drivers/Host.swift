@@ -8,17 +8,23 @@ public protocol Host: Sendable {
     ///   panel to try again; it must not pretend that it was received.
     func report(_ signals: [Signal]) throws
 
-    /// As `report`, and in the same commit keeps these bytes, as `keep` does: for what must be known of the report after a
-    /// crash, so that what the panel says again is not taken for news.
-    func report(_ signals: [Signal], keeping bytes: [UInt8]) throws
-
-    /// Keeps a few bytes on disk, past a crash and a power cut, until others are kept; none: forgets them. For what a
-    /// panel wants acknowledged before it has said all of it. Returns when they are synced.
+    /// Keeps a few bytes on disk, past a crash and a power cut, until others are kept or `reportKept` tells of them; none:
+    /// forgets them. For what a panel wants acknowledged before it has said all of it. Returns when they are synced.
     /// - Throws: `ReportError` when they are not: report what is known so far instead.
     func keep(_ bytes: [UInt8]) throws
 
+    /// As `report`, of what was kept: it is stored and forgotten in one commit, so that no crash tells it twice.
+    func reportKept(_ signals: [Signal]) throws
+
     /// What this device has kept.
     var kept: [UInt8] { get }
+
+    /// As `report`, and in the same commit remembers these bytes in place of those before: what must be known of the report
+    /// after a crash, so that what the panel says again is not taken for news. Unlike what is kept, nobody is ever told.
+    func report(_ signals: [Signal], remembering bytes: [UInt8]) throws
+
+    /// What this device's last such report remembered; empty: nothing.
+    var memory: [UInt8] { get }
 
     /// A number for this start of the board: uptimes are only compared within one.
     var boot: Int64 { get }
@@ -40,6 +46,9 @@ public protocol Host: Sendable {
 
     /// What passed on the device's line, for a person who watches (`larmnod monitor`, `record`). Cheap when nobody does.
     func trace(_ passage: Passage)
+
+    /// A reading of a supervised loop, for a person who watches or learns it. Say it only while `isWatched`.
+    func measured(_ reading: LoopReading)
 
     /// Whether somebody watches now: asked before a passage is put into words that nothing else needs.
     var isWatched: Bool { get }
@@ -86,14 +95,21 @@ public struct ReportError: Error, Sendable, Equatable, CustomStringConvertible {
 
 extension Host {
     public func trace(_ passage: Passage) {}
+    public func measured(_ reading: LoopReading) {}
     public var kept: [UInt8] { [] }
-    public var boot: Int64 { 0 }
-    public func report(_ signals: [Signal], keeping bytes: [UInt8]) throws {
-        if !signals.isEmpty { try report(signals) }
-    }
     public func keep(_ bytes: [UInt8]) throws { if !bytes.isEmpty { throw ReportError("nothing can be kept here") } }
     public var isWatched: Bool { false }
     /// Waits without descriptors: the only way that a driver sleeps.
     public func wait(until deadline: ContinuousClock.Instant) -> Wake { wait(for: [], until: deadline) }
     public func report(_ signal: Signal) throws { try report([signal]) }
+    public var memory: [UInt8] { [] }
+    public var boot: Int64 { 0 }
+    public func report(_ signals: [Signal], remembering bytes: [UInt8]) throws {
+        if !signals.isEmpty { try report(signals) }
+    }
+    public func reportKept(_ signals: [Signal]) throws {
+        if !signals.isEmpty { try report(signals) }
+        // What cannot be forgotten is told again after the next opening: twice rather than not at all.
+        try? keep([])
+    }
 }

@@ -13,6 +13,7 @@ public final class Settings {
     private let entries: [SettingNode.Entry]
     private let nodes: [String: SettingNode]
     private var known: Set<String> = []
+    private var secrets: Set<String> = []
     private var children: [String: Settings] = [:]
 
     public init(_ node: SettingNode, path: String, problems: Problems) {
@@ -86,6 +87,7 @@ public final class Settings {
 
     /// A text that no message may show, such as a code; nil where the key is missing or the text is not as expected.
     public func secret(_ key: String, expected: String, where isRight: (String) -> Bool) -> String? {
+        secrets.insert(key)
         guard let value = value(key) else { return nil }
         guard case .string(let text) = value, isRight(text) else {
             refuse(key, "expected \(expected); what was found is not shown")
@@ -215,6 +217,9 @@ public final class Settings {
 
     /// Somebody has asked for the key.
     public func isKnown(_ key: String) -> Bool { known.contains(key) }
+
+    /// It was read as a secret.
+    public func isSecret(_ key: String) -> Bool { secrets.contains(key) }
 
     /// Refuses every key, here and below, that nobody has asked for. Called once, after everybody has read.
     public func refuseUnread() {

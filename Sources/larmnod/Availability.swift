@@ -5,6 +5,7 @@ import Gateway
 struct Availability: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show how available each path was, and the whole, by calendar month (UTC).",
+        usage: "larmnod availability [--month <month>] [--csv | --json] [<options>]",
         discussion: """
             Asks the larmnod that runs; where none does, reads what the last one has written to its store. Two years \
             and the current month are kept.

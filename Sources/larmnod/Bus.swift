@@ -6,6 +6,7 @@ import Gateway
 struct Bus: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what each Modbus bus is asked for against what its line can do: units, ms each, longest wait.",
+        usage: "larmnod bus [<device>] [--all] [<options>]",
         discussion: """
             Asks the larmnod that runs what it has measured; where none does, works it out from the configuration. Exits \
             with 2 when something does not hold, or a unit does not answer.

@@ -3,7 +3,8 @@ import Gateway
 
 struct Events: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List events and their life: seen, stored, sent over which path, acknowledged when.")
+        abstract: "List events and their life: seen, stored, sent over which path, acknowledged when.",
+        usage: "larmnod events [--unsent | --faults] [--follow] [--limit <limit>] [<options>]")
 
     @OptionGroup var daemon: Daemon
     @Flag(help: "Only those that wait or were refused.") var unsent = false

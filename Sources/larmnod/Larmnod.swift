@@ -10,8 +10,9 @@ struct Larmnod: AsyncParsableCommand {
             "An alarm transmitter: hears a site's devices, keeps every event on disk, reports to the alarm centre.",
         version: Version.current,
         subcommands: [
-            Run.self, Check.self, Status.self, Events.self, Availability.self, Bus.self, Test.self, TestMode.self,
-            Discard.self, ReceiverCommand.self, Receive.self, Monitor.self, Record.self, ReplayRecording.self,
+            Run.self, Check.self, Status.self, Events.self, Availability.self, Bus.self, Learn.self, Test.self,
+            TestMode.self, Discard.self, ReceiverCommand.self, Receive.self, Monitor.self, Record.self,
+            ReplayRecording.self,
             Simulate.self, BoardCommand.self,
         ])
 }

@@ -7,6 +7,7 @@ import Receiver
 struct Receive: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Receive alarms as an alarm centre does, and print them.",
+        usage: "larmnod receive [--listen <address:port>] [<options>]",
         discussion: """
             Listens for SIA DC-09 over TCP and UDP, acknowledges what it can keep, and prints every event once, a JSON \
             object a line, on standard output. What people read goes to standard error. docs/feed.md tells every field.

@@ -9,9 +9,12 @@ import Synchronization
 struct Record: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write what passes on a serial device's line into a file that larmnod replay and the tests can play.",
+        usage: "larmnod record <device> <file> [--for <time>] [<options>]",
         discussion: """
             Until Ctrl-C, or for a time. The device's settings go into the file's head; keys, codes and passwords do \
-            not. Look through it before you share it: texts of panels name rooms and people.
+            not. Look through it before you share it: texts of panels name rooms and people. The line of a panel that \
+            is asked is closed and opened again first, when it is quiet: the answers to the first questions belong to \
+            the recording.
             """)
 
     @OptionGroup var daemon: Daemon
@@ -38,36 +41,81 @@ struct Record: ParsableCommand {
     }
 
     private func record() throws {
-        let name = try watching(until: nil).name
+        let name = try watching(device).name
         let (kind, table) = try recordableTable(of: name, in: site.file)
         guard case .string(let port)? = entry("port", of: table) else {
             throw ControlRefusal("\(name) has no port: only serial panels are recorded")
         }
-        guard let head = RecordingWriter.head(about(), of: table, kind: kind) else {
+        guard let head = RecordingWriter.head(about(port), of: table, kind: kind) else {
             throw ControlRefusal("[device.\(name)] in \(site.file) is not right: larmnod check says why")
         }
         let output = try NewFile(file)
-        output.write(head.lines)
-        var writer = RecordingWriter(port: port, secrets: head.secrets)
+        try output.write(head.lines)
+        // Whoever read what is shown may go away: the recording goes on.
+        signal(SIGPIPE, SIG_IGN)
         let stop = StopSignal(after: time.flatMap { Duration(described: $0) })
-        let connection = try watching(until: stop.descriptor).connection
+        let connection = try watching(name, anew: head.beginsAtOpening, until: stop.descriptor).connection
+        if head.beginsAtOpening { printError("\(name) is opened anew as soon as its line is quiet.") }
         printError("Recording \(name) into \(file); Ctrl-C ends it.")
-        var screen = LineScreen()
-        while let line = try connection.line(unless: stop.descriptor) {
-            let seen = try ControlConnection.decode(WatchedLine.self, line)
-            output.write(Self.lines(of: seen, &writer))
-            if daemon.json { printLine(line) } else { for row in screen.rows(seen) { printLine(row) } }
+        let writer = RecordingWriter(port: port, secrets: head.secrets)
+        do {
+            try withExtendedLifetime(stop) {
+                try write(connection, writer, to: output, fromOpening: head.beginsAtOpening, until: stop.descriptor)
+            }
+        } catch let refusal as ControlRefusal {
+            printError("larmnod: the recording ends here: \(refusal.description.printable)")
+            throw ExitCode(1)
         }
-        output.write(writer.end())
+        if !stop.isGiven { printError("larmnod has stopped, or hung up: the recording ends here.") }
         try output.sync()
         try judge(kind)
     }
 
+    /// From the line's opening, or else from the first that comes from the panel, to before something comes: what was
+    /// reported and answered of it is then in the file.
+    private func write(
+        _ connection: ControlConnection, _ writer: RecordingWriter, to output: NewFile, fromOpening: Bool,
+        until stop: Int32
+    ) throws {
+        var writer = writer
+        var hasBegun = false
+        let screen = Screen(LineScreen())
+        defer { if !daemon.json { screen.end() } }
+        func take(_ line: [UInt8], _ seen: WatchedLine) throws {
+            if daemon.json { printLine(line) } else { screen.show(seen) }
+            let begins = fromOpening ? seen.what == .opening : seen.what == .received
+            // The first opening is where a recording begins anyhow.
+            if hasBegun || begins && !fromOpening { try output.write(Self.lines(of: seen, &writer)) }
+            hasBegun = hasBegun || begins
+        }
+        while let line = try connection.line(unless: stop) {
+            try take(line, try ControlConnection.decode(WatchedLine.self, line))
+        }
+        let end = StopSignal(after: .milliseconds(500))
+        try withExtendedLifetime(end) {
+            while hasBegun, let line = try connection.line(unless: end.descriptor) {
+                let seen = try ControlConnection.decode(WatchedLine.self, line)
+                if seen.what == .received { break }
+                try take(line, seen)
+            }
+        }
+        guard !hasBegun else { return }
+        output.remove()
+        throw ControlRefusal(
+            fromOpening
+                ? "the line was not opened, so nothing was recorded: larmnod status says why"
+                : "nothing came from the panel, so nothing was recorded")
+    }
+
     /// Begins to watch. - Returns: the connection, and the device's full name.
-    private func watching(until stop: Int32?) throws -> (connection: ControlConnection, name: String) {
+    private func watching(
+        _ device: String, anew: Bool = false, until stop: Int32 = -1
+    ) throws -> (connection: ControlConnection, name: String) {
         let connection = try ControlConnection(daemon.socket)
-        try connection.send(ControlRequest(.watch, name: device))
-        guard let first = try connection.line(unless: stop ?? -1) else { throw ExitCode(1) }
+        var request = ControlRequest(.watch, name: device)
+        request.anew = anew
+        try connection.send(request)
+        guard let first = try connection.line(unless: stop) else { throw ExitCode(1) }
         return (connection, try ControlConnection.decode(WatchedLine.self, first).device)
     }
 
@@ -78,8 +126,8 @@ struct Record: ParsableCommand {
         case .sent: return writer.passed(Passage(.sent, bytes, seen.text ?? ""), at: seen.uptime)
         case .signal: return writer.reported(seen.text ?? "", at: seen.uptime)
         case .missed: return writer.remark("\(seen.count ?? 0) passages are missing here")
-        case .opening: return writer.remark("the line was opened anew here")
-        case .lost: return writer.remark("the device was lost here: \(seen.text ?? "")")
+        case .opening: return writer.opened(at: seen.uptime)
+        case .lost: return writer.remark("lost: \(seen.text ?? "")")
         case .notStored: return writer.remark("not stored: \(seen.text ?? "")")
         case .watching, .event, .log, .differs: return []
         }
@@ -97,7 +145,7 @@ struct Record: ParsableCommand {
             printError("\(file) is written, but a replay differs \(count) times:")
             for words in differences.first { printError("  \(words.printable)") }
         } catch { printError("\(file) is written, but cannot be replayed: \("\(error)".printable)") }
-        printError("A recording that begins in the middle of something may: look at its beginning, or record again.")
+        printError("Record again. Where it differs again, keep both: the driver may not do twice what it did once.")
         throw ExitCode(2)
     }
 
@@ -107,13 +155,14 @@ struct Record: ParsableCommand {
     }
 
     /// From the options, or asked for where a person sits at the terminal.
-    private func about() -> [String: String] {
+    private func about(_ port: String) -> [String: String] {
         let isAsked = isatty(STDIN_FILENO) == 1
         func ask(_ given: String?, _ question: String) -> String? {
             if given != nil || !isAsked { return given }
             let text = "\(question) (Enter: unknown): "
-            _ = text.withCString { write(STDERR_FILENO, $0, strlen($0)) }
-            return readLine().flatMap { $0.isEmpty ? nil : $0 }
+            _ = text.withCString { Glibc.write(STDERR_FILENO, $0, strlen($0)) }
+            let answer = typedLine()
+            return answer.isEmpty ? nil : answer
         }
         var about: [String: String] = [:]
         about["make"] = ask(make, "The panel's make")
@@ -121,13 +170,29 @@ struct Record: ParsableCommand {
         about["firmware"] = ask(firmware, "Its firmware")
         let day = StatusScreen.utc(SystemClock(isTrusted: true).now().utc).prefix(10)
         let how = ask(provenance, "How it is recorded, in a few words").map { ": \($0)" } ?? ""
-        about["provenance"] = "captured by larmnod \(Version.current) on \(day)\(how)"
+        // A capture is what a real panel has said; what is behind a pseudo-terminal is not known here.
+        let isPseudo = realpath(port, nil).map { path in
+            defer { free(path) }
+            return String(cString: path).hasPrefix("/dev/pts/")
+        }
+        about["provenance"] =
+            isPseudo ?? false
+            ? "recorded by larmnod \(Version.current) on \(day), over a pseudo-terminal\(how)"
+            : "captured by larmnod \(Version.current) on \(day)\(how)"
         return about
     }
 }
 
+/// A line that a person types; a serial console may end it with CR.
+private func typedLine() -> String {
+    var bytes: [UInt8] = []
+    var byte: UInt8 = 0
+    while bytes.count < 1000, read(STDIN_FILENO, &byte, 1) == 1, byte != 0x0A, byte != 0x0D { bytes.append(byte) }
+    return Charset.text(of: bytes)
+}
+
 /// The kinds of device that can be recorded and replayed: they speak over a serial line.
-let recordable: [any Driver.Type] = [ESPADriver.self] + panelDrivers
+let recordable: [any Driver.Type] = panelDrivers
 
 /// A serial panel's table in a site file, by the device's full name.
 func recordableTable(of device: String, in file: String) throws -> (any Driver.Type, SettingNode) {
@@ -155,11 +220,11 @@ final class DifferenceList: Sendable {
     }
 }
 
-/// A file that was not there before. What cannot be written is told at its end.
+/// A file that was not there before, of at most as many bytes as a recording may have.
 private final class NewFile {
     private let path: String
     private let descriptor: Int32
-    private var failure: Int32 = 0
+    private var size = 0
 
     init(_ path: String) throws(ControlRefusal) {
         self.path = path
@@ -174,32 +239,35 @@ private final class NewFile {
 
     deinit { if descriptor >= 0 { Glibc.close(descriptor) } }
 
-    func write(_ lines: [String]) {
-        guard failure == 0 else { return }
+    func write(_ lines: [String]) throws(ControlRefusal) {
         var rest = Array(lines.map { $0 + "\n" }.joined().utf8)[...]
+        guard size + rest.count <= Recording.mostBytes else {
+            throw ControlRefusal("\(path) has reached the most that is replayed, \(Recording.mostBytes >> 20) MiB")
+        }
+        size += rest.count
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                failure = errno
-                return
-            }
+            guard count > 0 else { throw failure(errno) }
             rest = rest.dropFirst(count)
         }
     }
 
+    func remove() { unlink(path) }
+
     func sync() throws(ControlRefusal) {
-        if failure == 0, fsync(descriptor) != 0, errno != EINVAL { failure = errno }
-        guard failure == 0 else {
-            throw ControlRefusal("\(path) is not whole: \(String(cString: strerror(failure)))")
-        }
+        if fsync(descriptor) != 0, errno != EINVAL { throw failure(errno) }
+    }
+
+    private func failure(_ number: Int32) -> ControlRefusal {
+        ControlRefusal("\(path) cannot be written to its end: \(String(cString: strerror(number)))")
     }
 }
 
 /// Reads a recording's file. - Throws: `Recording.Wrong`, with the file and the line.
 func readRecording(_ file: String, port: String) throws -> Recording {
     let bytes = try readWhole(file, limit: Recording.mostBytes)
-    return try Recording(String(decoding: bytes, as: UTF8.self), file: file, port: port)
+    return try Recording(Charset.text(of: bytes), file: file, port: port)
 }
 
 /// A plain file, or standard input ("-").

@@ -10,6 +10,7 @@ struct ReplayRecording: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "replay",
         abstract: "Play a recording into its driver, and compare; or onto a port, as the panel would say it.",
+        usage: "larmnod replay <file> [--port <port>] [<options>]",
         discussion: """
             Needs no running larmnod, stores nothing and tells nobody. Exits with 1 where the driver reports or answers \
             otherwise than the file says. With --device it is played to a device as the site file (--config) has it, so that \
@@ -51,13 +52,7 @@ struct ReplayRecording: ParsableCommand {
     private func intoDriver() throws -> Int {
         if let device { return try intoDevice(device) }
         let first = try readRecording(file, port: "PORT")
-        guard let kind = driver.map({ name in recordable.first { $0.name == name } }) ?? first.kind(among: recordable)
-        else {
-            throw Recording.Wrong(
-                description: "\(file) does not say which driver: --driver, one of "
-                    + recordable.map { $0.name }.joined(separator: ", "))
-        }
-        return try play(first, kind, as: "\(kind.name).recording") { try readRecording(file, port: $0) }
+        return try play(first, kind(of: first), as: nil) { try readRecording(file, port: $0) }
     }
 
     /// Into a device of the site file: what differs is what the file's own settings made of it.
@@ -74,13 +69,29 @@ struct ReplayRecording: ParsableCommand {
     }
 
     private func play(
-        _ first: Recording, _ kind: any Driver.Type, as name: String, _ read: (String) throws -> Recording
+        _ first: Recording, _ kind: any Driver.Type, as name: String?, _ read: (String) throws -> Recording
     ) throws -> Int {
         let settings = first.table(of: kind.name, port: "/dev/null")
         let screen = ReplayScreen(
             LineScreen(hexadecimal: hex, all: true),
-            Rehearsal(device: name, driver: try kind.init(settings), configured: first.points.map(\.name)))
+            Rehearsal(
+                device: name ?? "\(kind.name).recording", driver: try kind.init(settings),
+                configured: first.points.map(\.name)))
         return try Replay.run(kind, read: read, show: { screen.show($0, $1) })
+    }
+
+    private func kind(of recording: Recording) throws -> any Driver.Type {
+        let names = recordable.map { $0.name }.joined(separator: ", ")
+        if let name = driver ?? recording.head["driver"] {
+            guard let kind = recordable.first(where: { $0.name == name }) else {
+                throw Recording.Wrong(description: "there is no driver \"\(name)\" to play into; there is: \(names)")
+            }
+            return kind
+        }
+        guard let kind = recording.kind(among: recordable) else {
+            throw Recording.Wrong(description: "\(file) does not say which driver: --driver, one of \(names)")
+        }
+        return kind
     }
 
     private func ontoPort(_ path: String) throws -> Int {
@@ -91,8 +102,10 @@ struct ReplayRecording: ParsableCommand {
         let end = try PanelEnd(SerialSettings(path: path, line: line))
         let stop = StopSignal()
         let screen = ReplayScreen(LineScreen(hexadecimal: hex, all: true), nil)
-        return try PortReplay.run(
-            recording, on: end, speedUp: Int64(speedUp), stop: stop.descriptor, show: { screen.show($0, $1) })
+        return try withExtendedLifetime(stop) {
+            try PortReplay.run(
+                recording, on: end, speedUp: Int64(speedUp), stop: stop.descriptor, show: { screen.show($0, $1) })
+        }
     }
 }
 

@@ -8,17 +8,22 @@ import Glibc
 struct Simulate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Play a serial panel, with events from a script or as you type them. Alone: list the panels.",
+        usage: "larmnod simulate [<panel>] [--port <port> | --pty] [<options>]",
         discussion: """
-            A script, or what you type, is one line for each thing that happens; docs/commands.md has all of it:
+            A script, or what you type, is one line for each thing that happens:
 
-              fire 12 Brand i kök             a fire in zone 12, with the panel's text
-              after 5s burglary 3 area 2      5 seconds later
-              restore 12                      what last began in zone 12 ends
-              wait                            until the other end has taken all of it
-              silence 30s                     as with a pulled cable
+              fire 12 Brand i kök           a fire in zone 12, with the panel's text
+              after 5s burglary 3 area 2    5 seconds later, in area 2
+              after 2min                    a pause
+              restore 12                    what last began in zone 12 ends
+              restore fire 12               the same, where several things stand there
+              wait                          until the other end has taken all of it
+              silence 30s                   as with a pulled cable
               end
+              # a remark
 
-            > is what the played panel says, < what it hears.
+            With a panel's name alone it says what that panel can be made to say. > is what the played panel says, < \
+            what it hears.
             """)
 
     @Argument(help: "The panel, as the list has it.") var panel: String?
@@ -33,7 +38,8 @@ struct Simulate: ParsableCommand {
 
     func validate() throws {
         guard panel != nil else { return }
-        guard (port != nil) != pty else {
+        guard port == nil || !pty else { throw ValidationError("Either --port or --pty, not both.") }
+        guard port != nil || pty || script == nil else {
             throw ValidationError("Say where to play: --port /dev/ttyUSB0, or --pty.")
         }
         guard link == nil || pty else { throw ValidationError("--link is for --pty.") }
@@ -57,7 +63,7 @@ struct Simulate: ParsableCommand {
                         "there is no panel \"\(panel)\" to play\(hint.isEmpty ? "; there is: \(names.joined(separator: ", "))" : hint)"
                 )
             }
-            try play(kind)
+            if port == nil, !pty { describe(kind) } else { try play(kind) }
         } catch let code as ExitCode { throw code } catch {
             for line in "\(error)".split(separator: "\n") { printError("larmnod: \(String(line).printable)") }
             throw ExitCode(1)
@@ -69,6 +75,28 @@ struct Simulate: ParsableCommand {
         return "\(name)\(Kind.panel) (\(Kind.playedLine))"
     }
 
+    /// What can be scripted of it.
+    private func describe<Kind: PanelDriver>(_ kind: Kind.Type) {
+        printLine(Self.row(kind))
+        let events = Kind.playedEvents
+        let head = "It can say:"
+        var row = head
+        for (index, event) in events.enumerated() {
+            let word =
+                event.kind.name + (event.hasEnd ? "*" : "") + (event.needsZone ? " ZONE" : "")
+                + (index < events.count - 1 ? "," : "")
+            if row.count + 1 + word.count > 80 {
+                printLine(row)
+                row = String(repeating: " ", count: head.count)
+            }
+            row += " \(word)"
+        }
+        printLine(row)
+        if events.contains(where: \.hasEnd) { printLine("* and its end: restore, with the zone or the word") }
+        printLine("Play it:    larmnod simulate \(Kind.name) --pty   (or --port /dev/ttyUSB0)")
+        printLine("How to say: larmnod simulate --help")
+    }
+
     private func play<Kind: PanelDriver>(_ kind: Kind.Type) throws {
         guard let patience = Duration(described: patience) else {
             throw PlayScript.Wrong(
@@ -76,13 +104,14 @@ struct Simulate: ParsableCommand {
         }
         var lines: [PlayScript.Line] = []
         if let script {
-            let text = String(decoding: try readWhole(script, limit: 1 << 20), as: UTF8.self)
+            let text = Charset.text(of: try readWhole(script, limit: 1 << 20))
             lines = try PlayScript.read(text, file: script == "-" ? "standard input" : script).get()
         }
         let end = try open(Kind.playedLine)
         defer { link.map { _ = unlink($0) } }
         let stop = StopSignal()
         let screen = PlayScreen(hex: hex)
+        defer { screen.end() }
         var player = PanelPlayer<Kind.Played>(on: end, show: screen.show)
         player.add(lines)
         printError("Plays \(Kind.panel).\nOn \(link ?? end.path); Ctrl-C ends it.")
@@ -90,8 +119,9 @@ struct Simulate: ParsableCommand {
         var console = Console()
         try player.run(
             listeningTo: [stop.descriptor] + (isScripted ? [] : [STDIN_FILENO]),
-            next: { $0 == stop.descriptor ? .stop : console.next() },
+            next: { $0 == stop.descriptor ? [.stop] : console.next() },
             isDone: { waiting, idle in isScripted && (waiting == 0 ? !stay : idle > patience.milliseconds) })
+        screen.end()
         printError("\(player.taken) taken, \(player.waiting) not taken, \(player.refused) that this panel cannot say.")
         if player.waiting > 0 || player.refused > 0 { throw ExitCode(1) }
     }
@@ -117,31 +147,39 @@ private struct Console {
     private var script = PlayScript()
     private var waiting: [UInt8] = []
 
-    mutating func next<Panel>() -> PanelPlayer<Panel>.Command {
+    mutating func next<Panel>() -> [PanelPlayer<Panel>.Command] {
         var chunk = [UInt8](repeating: 0, count: 4096)
         let count = read(STDIN_FILENO, &chunk, chunk.count)
-        if count < 0, errno == EINTR || errno == EAGAIN { return .actions([], words: "") }
+        if count < 0, errno == EINTR || errno == EAGAIN { return [] }
         // The end of a terminal's or file's text is not the end of the panel: it lives on.
-        guard count > 0 else { return .none }
+        guard count > 0 else { return [.none] }
         waiting += chunk[..<count]
-        var actions: [PlayScript.Action] = []
-        var words = ""
-        while let end = waiting.firstIndex(of: UInt8(ascii: "\n")) {
-            words = String(decoding: waiting[..<end], as: UTF8.self)
+        var commands: [PanelPlayer<Panel>.Command] = []
+        // A serial console may end a line with CR.
+        while let end = waiting.firstIndex(where: { $0 == 0x0A || $0 == 0x0D }) {
+            let words = Charset.text(of: waiting[..<end])
             waiting.removeFirst(end + 1)
-            do throws(PlayScript.Wrong) { actions += try script.read(words) } catch { return .wrong("\(error)") }
+            do throws(PlayScript.Wrong) {
+                let actions = try script.read(words)
+                if !actions.isEmpty { commands.append(.actions(actions, words: words)) }
+            } catch { commands.append(.wrong("\(words): \(error)")) }
         }
-        if waiting.count > 4096 { waiting = [] }
-        return .actions(actions, words: words)
+        if waiting.count > 4096 {
+            waiting = []
+            commands.append(.wrong("a line has at most 400 bytes"))
+        }
+        return commands
     }
 }
 
 /// Shows what a played panel says and hears, as `larmnod monitor` shows a line.
 private final class PlayScreen {
-    private var screen: LineScreen
+    private let screen: Screen
     private let clock = SystemClock(isTrusted: true)
 
-    init(hex: Bool) { screen = LineScreen(hexadecimal: hex) }
+    init(hex: Bool) { screen = Screen(LineScreen(hexadecimal: hex)) }
+
+    func end() { screen.end() }
 
     func show<Panel>(_ news: PanelPlayer<Panel>.News) {
         let now = clock.now()
@@ -156,5 +194,5 @@ private final class PlayScreen {
         }
     }
 
-    private func show(_ line: WatchedLine) { for row in screen.rows(line) { printLine(row) } }
+    private func show(_ line: WatchedLine) { screen.show(line) }
 }

@@ -36,6 +36,12 @@ final class StopSignal {
         self.sources = sources
     }
 
+    /// It has come.
+    var isGiven: Bool {
+        var polled = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&polled, 1, 0) > 0
+    }
+
     deinit {
         for source in sources { source.cancel() }
         if descriptor >= 0 { for end in [descriptor, bell] { close(end) } }

@@ -9,15 +9,16 @@ struct TestMode: ParsableCommand {
         subcommands: [On.self, Off.self, Status.self], defaultSubcommand: Status.self)
 
     struct On: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Begin test mode.")
+        static let configuration = CommandConfiguration(
+            abstract: "Begin test mode.", usage: "larmnod test-mode on --for <for> [--why <why>] [<options>]")
 
         @OptionGroup var daemon: Daemon
-        @Option(name: .customLong("for"), help: "How long, at most 8h: 90s, 30m, 2h.") var time: String
+        @Option(name: .customLong("for"), help: "How long, at most 8h: 90s, 30min, 2h.") var time: String
         @Option(help: "Why, for the centre's operator.") var why: String = ""
 
         func validate() throws {
             guard TestMode.seconds(time) != nil else {
-                throw ValidationError("Expected a time as 90s, 30m or 2h, found \"\(time)\".")
+                throw ValidationError("Expected a time as 90s, 30min or 2h, found \"\(time)\".")
             }
         }
 

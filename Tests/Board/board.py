@@ -14,6 +14,8 @@ HOST = "10.0.2.2"  # This machine's loopback, seen from the board.
 # UARTs on PCI cards, which can be pulled out: their slots. Each is /run/uart/SLOT on the board. No device uses the last.
 SLOTS = ("10", "11", "12", "13")
 SPARE = "13"
+# The name that udev gives the USB adapter's port.
+USB_PORT = "/dev/serial/by-id/usb-QEMU_QEMU_USB_SERIAL_PANEL-if00-port0"
 
 
 class BoardError(Exception):
@@ -22,7 +24,7 @@ class BoardError(Exception):
 
 class Board:
     """A board that is switched on, until `cut`. `disk`, where given, is /run/state and outlives it; `uart` is the far
-    end of its /dev/ttyS1, `cards` that of each UART on a card, by its slot."""
+    end of its /dev/ttyS1, `cards` that of each UART on a card, by its slot. A USB adapter (FTDI) lies beside it."""
 
     def __init__(self, kernel, directory, disk=None, systemd=False):
         self._directory = directory
@@ -30,7 +32,8 @@ class Board:
         control, uart = os.path.join(directory, "control"), os.path.join(directory, "uart")
         cards = {slot: os.path.join(directory, f"card-{slot}") for slot in SLOTS}
         monitor = os.path.join(directory, "monitor")
-        for path in (control, uart, monitor, *cards.values()):
+        self._usb = os.path.join(directory, "usb")
+        for path in (control, uart, monitor, self._usb, *cards.values()):
             if os.path.exists(path):
                 os.unlink(path)
         append = (
@@ -43,6 +46,9 @@ class Board:
         for slot, path in cards.items():
             command += ["-chardev", f"socket,id=card{slot},path={path},server=on,wait=off"]
             command += ["-device", f"pci-serial,chardev=card{slot},addr=0x{slot}"]
+        # QEMU plugs the adapter in when somebody connects to its far end, and pulls it out when he goes.
+        command += ["-chardev", f"socket,id=usb,path={self._usb},server=on,wait=off", "-device", "qemu-xhci"]
+        command += ["-device", "usb-serial,chardev=usb,serial=PANEL"]
         command += ["-chardev", f"socket,id=control,path={control},server=on,wait=on", "-device", "virtio-serial-pci"]
         command += ["-device", "virtserialport,chardev=control,name=control"]
         command += ["-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"]
@@ -80,6 +86,10 @@ class Board:
     def send_break(self, slot):
         """The far end of this card's line holds it at 0 for longer than a character."""
         self._monitor.sendall(f"chardev-send-break card{slot}\n".encode())
+
+    def plug_in(self):
+        """Plugs the USB adapter in. The result is its far end: closing it pulls the adapter out."""
+        return self._connect(self._usb)
 
     def cut(self):
         """The power goes."""

@@ -8,7 +8,11 @@ import time
 import espa
 import lines
 import outputs
-from rig import AWAY, BOUNCE, CLOSED, DEVICE, DOOR, FLOOD, HELD, OPEN, PATH, QUEUED, STEADY, WINDOW, Failure, count
+import unplugged
+from rig import (
+    AWAY, BOUNCE, CLOSED, DEVICE, DOOR, FLOOD, HELD, OPEN, PATH, QUEUED, SPARE_CHIP, SPARE_ZONE, STEADY, WINDOW,
+    Failure, count,
+)  # fmt: skip
 
 
 def state_after_start(rig):
@@ -64,6 +68,37 @@ def debounce(rig):
     rig.expect(BOUNCE, "BA", seconds=0)
     rig.pull(*([(BOUNCE, OPEN), (BOUNCE, CLOSED)] * 4), (BOUNCE, OPEN))
     rig.expect(BOUNCE, "BA", "BR")
+
+
+def restless(rig):
+    """A contact that goes on changing and never stands still is a fault; still again, it is a restore."""
+    since, before = len(rig.centre.feed), rig.zone(BOUNCE)
+    rig.board.run(f"for n in {{1..60}}; do pull {BOUNCE} up {BOUNCE} down; sleep 0.05; done")
+    rig.expect_trouble("has not stood still for 400 ms", "event", since)
+    rig.expect_trouble(f"Terminal {BOUNCE}: answers again", "restore", since)
+    if alarms := [code for code in rig.zone(BOUNCE)[len(before) :] if code in ("BA", "BR")]:
+        raise Failure(f"it never stood open or closed anew, the centre heard {alarms}")
+
+
+def ambiguous_names(rig):
+    """Of two lines with the name that is asked for none is taken, and the refusal names both; one alone is taken."""
+    rig.expect(SPARE_ZONE)
+    since = len(rig.centre.feed)
+    rig.board.run('kill -STOP "$program"')
+    rig.board.run("spare a out; spare b in; spare a in; pull_spare b up")
+    rig.board.run('kill -CONT "$program"')
+    rig.expect_trouble(SPARE_CHIP, "event", since)
+    end = time.monotonic() + 30
+    while not (said := rig.board.run("grep -a '2 lines have the name' /run/larmnod.log | tail -n 1", check=False)):
+        if time.monotonic() > end:
+            raise Failure(f"it is not refused: {rig.log()}")
+        time.sleep(0.5)
+    if '"spare-a" line 0' not in said or '"spare-b" line 0' not in said:
+        raise Failure(f"the refusal does not name both: {said}")
+    rig.expect(SPARE_ZONE, seconds=0)
+    rig.board.run("spare a out")
+    rig.expect_trouble(SPARE_CHIP, "restore", since)
+    rig.expect(SPARE_ZONE, "BA")
 
 
 def removed_and_replaced(rig):
@@ -192,7 +227,9 @@ CONTACTS = [
     normally_closed,
     overflow,
     debounce,
+    restless,
     removed_and_replaced,
+    ambiguous_names,
     outputs.output_follows_point,
 ]
 
@@ -201,6 +238,7 @@ CASES = [
     *(case for case in outputs.CASES if case not in CONTACTS),
     serial_call,
     *lines.CASES,
+    *unplugged.CASES,
     acknowledged_when_written,
     orderly_stop,
     power_cut_while_waiting,

@@ -58,17 +58,22 @@ def modbus_module(rig):
 
 
 def break_on_the_line(rig):
-    """A break is counted by the kernel, is no message, and the line goes on."""
-    before = rig.zone(RADIO_ZONE)
-    rig.board.send_break("10")
+    """Breaks are counted by the kernel, and are no message; a line that says nothing else is a fault that tells of them,
+    and goes on."""
+    before, since = rig.zone(RADIO_ZONE), len(rig.centre.feed)
+    for _ in range(30):
+        rig.board.send_break("10")
+        time.sleep(0.1)
     end = time.monotonic() + 10
     while "brk:" not in (counters := rig.counters("10")):
         if time.monotonic() > end:
             raise Failure(f"no break was counted: {counters}")
         time.sleep(0.2)
+    rig.expect_trouble("breaks counted: the line is cut", "event", since)
     if not rig.radio.link_test() or not rig.radio.contact_id("1234", 130, RADIO_ZONE):
         raise Failure("an event is not acknowledged after a break")
     rig.expect(RADIO_ZONE, *before, "BA")
+    rig.expect_trouble("line: answers again", "restore", since)
 
 
 def uart_in_loop_mode(rig):

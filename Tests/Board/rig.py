@@ -8,16 +8,19 @@ import espa
 import galaxy
 import modbus_unit
 import receiver_line
-from board import HOST, Board, BoardError
+from board import HOST, USB_PORT, Board, BoardError
 from centre import Centre
 from disk import Disk
 
 # A contact between the line and a pulled-up supply: closed is high.
 CLOSED, OPEN = "up", "down"
 DEVICE, PATH = "gpio.cabinet", "path net"
-RADIO, BUS = "receiver-line.radio", "modbus.cellar"
+RADIO, BUS, USB = "receiver-line.radio", "modbus.cellar", "receiver-line.usb"
+CONVERTER, SPARE_CHIP = "iio.loops", "gpio.spare"
 # Zones of what comes over the UARTs.
-FIRE, MODULE, RADIO_ZONE, GALAXY_ZONE = 11, 12, 13, 14
+FIRE, MODULE, RADIO_ZONE, GALAXY_ZONE, USB_ZONE = 11, 12, 13, 14, 15
+# Of the simulated converter, and of the chip that there may be two of.
+LOOP_ALARM, LOOP_REST, SPARE_ZONE = 16, 17, 18
 DOOR, WINDOW, HELD, FLOOD, BOUNCE, AWAY, QUEUED, STEADY = range(1, 9)
 AT_START = {DOOR: OPEN, WINDOW: CLOSED, HELD: CLOSED, FLOOD: OPEN, BOUNCE: OPEN, AWAY: OPEN, QUEUED: OPEN, STEADY: OPEN}
 CONTACT = {WINDOW: 'contact = "normally-closed"', BOUNCE: 'contact = "normally-open"\ndebounce = "400ms"'}
@@ -71,6 +74,13 @@ format = "sur-gard"
 accounts = "own"
 silence = "0s"
 
+[device.receiver-line.usb]
+port = "{usb}"
+line = "9600 8N1"
+format = "sur-gard"
+accounts = "own"
+silence = "0s"
+
 [device.modbus.cellar]
 port = "/run/uart/11"
 line = "38400 8E1"
@@ -82,6 +92,29 @@ register = 5
 contact = "normally-open"
 kind = "technical"
 zone = 12
+
+# The kernel's own converter: 73 and an offset of 7 on channel 0, and 33 between channels 1 and 2.
+[device.iio.loops]
+device = "loops"
+
+[device.iio.loops.point.rest]
+channel = 0
+end-of-line = {{ pull-up = "1k", normal = "1k", alarm = "2k", full-scale = 160 }}
+kind = "burglary"
+zone = 17
+
+[device.iio.loops.point.alarm]
+channel = "voltage1-voltage2"
+end-of-line = {{ pull-up = "1k", normal = "2k", alarm = 493, full-scale = 100 }}
+kind = "burglary"
+zone = 16
+
+# No chip is named: whichever has the line.
+[device.gpio.spare.point.spare]
+line = "SPARE-1"
+contact = "normally-open"
+kind = "burglary"
+zone = 18
 {galaxy}
 """
 # Where the program has no driver for it yet, that card's UART stands unused.
@@ -128,7 +161,8 @@ class Rig:
             galaxy_panel = GALAXY if self.has_galaxy else ""
             file.write(
                 SITE.format(
-                    places=places, host=HOST, port=self.centre.port, points="".join(points), galaxy=galaxy_panel
+                    places=places, host=HOST, port=self.centre.port, points="".join(points), galaxy=galaxy_panel,
+                    usb=USB_PORT,
                 )
             )
 

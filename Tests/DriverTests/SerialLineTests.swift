@@ -148,6 +148,25 @@ import Testing
     }
 }
 
+@Suite("The names of ports") struct SerialNameTests {
+    @Test func aPortHasTheNameThatLasts() {
+        let names = SerialPort.named(
+            [("/dev/ttyS0", ""), ("/dev/ttyUSB0", "FT232R"), ("/dev/ttyUSB1", "USB Serial")],
+            byID: ["/dev/ttyUSB0": "/id/ftdi-A1", "/dev/ttyUSB1": "/id/ch340"],
+            byPath: ["/dev/ttyUSB0": "/path/1", "/dev/ttyUSB1": "/path/2"])
+        #expect(names.map(\.path) == ["/dev/ttyS0", "/id/ch340", "/id/ftdi-A1"])
+    }
+
+    /// Two adapters of a kind without serial numbers: udev has one name for both, which is now the one's, now the other's.
+    @Test func whatTwoShareIsNoName() {
+        let names = SerialPort.named(
+            [("/dev/ttyUSB0", "USB Serial"), ("/dev/ttyUSB1", "USB Serial"), ("/dev/ttyUSB2", "FT232R")],
+            byID: ["/dev/ttyUSB1": "/id/ch340", "/dev/ttyUSB2": "/id/ftdi-A1"],
+            byPath: ["/dev/ttyUSB0": "/path/1", "/dev/ttyUSB1": "/path/2"])
+        #expect(names.map(\.path) == ["/id/ftdi-A1", "/path/1", "/path/2"])
+    }
+}
+
 @Suite("What is wrong with a line") struct LineSupervisionTests {
     private static func line(_ silence: Duration? = nil) -> LineSupervision {
         LineSupervision(
@@ -160,17 +179,17 @@ import Testing
     }
 
     @Test(arguments: [
-        (LineErrors(framing: 1), "1 framing error since it was opened: the speed is wrong"),
-        (LineErrors(framing: 3, parity: 4), "3 framing errors and 4 parity errors since it was opened: the speed is"),
-        (LineErrors(parity: 4), "4 parity errors since it was opened: the speed is right and the parity is wrong"),
-        (LineErrors(breaks: 1), "1 break since it was opened: the line is cut"),
-        (LineErrors(overruns: 2), "2 overruns since it was opened: the computer"),
+        (LineErrors(framing: 1), "1 framing error counted: the speed is wrong"),
+        (LineErrors(framing: 3, parity: 4), "3 framing errors and 4 parity errors counted: the speed is"),
+        (LineErrors(parity: 4), "4 parity errors counted: the speed is right and the parity is wrong"),
+        (LineErrors(breaks: 1), "1 break counted: the line is cut"),
+        (LineErrors(overruns: 2), "2 overruns counted: the computer"),
     ])
     func whatThePortCountedIsTold(_ errors: LineErrors, _ words: String) {
         var line = Self.line()
         line.received(Array(repeating: UInt8(0), count: 40))
         line.check(at: 30_000, errors: errors)
-        #expect(Self.words(line)?.contains("none fits a frame: wrong speed or parity? The port has counted") == true)
+        #expect(Self.words(line)?.contains("no frame fits: wrong speed or parity? ") == true)
         #expect(Self.words(line)?.contains(words) == true)
         var silent = Self.line(.seconds(10))
         silent.check(at: 10_000, errors: errors)
@@ -202,6 +221,23 @@ import Testing
         }
     }
 
+    /// An event's text has 128 characters, and "line: " stands before.
+    @Test func theDiagnosisComesBeforeTheLongNameOfAPort() {
+        let path = "/dev/serial/by-id/usb-Prolific_Technology_Inc._USB-Serial_Controller_D-if00-port0"
+        let line = SerialLine(speed: 115_200, dataBits: 8, parity: .none, stopBits: 1)
+        for (bytes, lacks, words) in [
+            (9999, "no poll", "1 break counted: the line is cut"),
+            (0, "no message or link test", "1 break counted: the line is cut"),
+        ] {
+            var supervision = LineSupervision(
+                SerialSettings(path: path, line: line), lacks: lacks, .seconds(120),
+                Moment(utc: 0, uptime: 0, clock: .known))
+            supervision.received(Array(repeating: UInt8(0), count: bytes))
+            supervision.check(at: 120_000, errors: LineErrors(breaks: 1))
+            #expect(Self.words(supervision)?.prefix(122).contains(words) == true, "\(Self.words(supervision) ?? "")")
+        }
+    }
+
     @Test func noiseBetweenRightFramesIsTold() {
         var line = Self.line()
         for _ in 0..<50 { line.strange(100, at: 0) }
@@ -210,7 +246,7 @@ import Testing
         for number in 0..<9 { line.strange(100, at: 2000 + Int64(number)) }
         #expect(line.condition == .healthy)
         line.strange(100, at: 3000)
-        #expect(Self.words(line)?.hasPrefix("noise on /dev/ttyS9") == true)
+        #expect(Self.words(line)?.hasPrefix("noise: between") == true)
         line.valid(at: 4000)
         #expect(Self.words(line) != nil, "right frames do not end it")
         line.check(at: 602_000)

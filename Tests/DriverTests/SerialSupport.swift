@@ -128,8 +128,6 @@ final class ScriptHost: Drivers.Host {
         case ignoreAnswers
         /// The driver must have reported this next.
         case report(Signal)
-        /// The same by its summary.
-        case reported(String)
         case pass(milliseconds: Int64)
         /// Until the next of these steps, storing fails (true) or works.
         case refuseReports(Bool)
@@ -143,6 +141,7 @@ final class ScriptHost: Drivers.Host {
         var uptime: Int64 = 1_000_000
         var signals: [Signal] = []
         var kept: [UInt8] = []
+        var memory: [UInt8] = []
         var traced: [Passage] = []
         var checked = 0
         var log: [(LogLevel, String)] = []
@@ -184,9 +183,14 @@ final class ScriptHost: Drivers.Host {
 
     func log(_ level: LogLevel, _ message: String) { state.withLock { $0.log.append((level, message)) } }
 
-    func report(_ signals: [Signal], keeping bytes: [UInt8]) throws {
+    func report(_ signals: [Signal], remembering bytes: [UInt8]) throws {
         if !signals.isEmpty { try report(signals) }
-        try keep(bytes)
+        state.withLock { $0.memory = bytes }
+    }
+
+    var memory: [UInt8] {
+        get { state.withLock(\.memory) }
+        set { state.withLock { $0.memory = newValue } }
     }
 
     func report(_ signals: [Signal]) throws {
@@ -231,10 +235,6 @@ final class ScriptHost: Drivers.Host {
                 case .expectNothing: #expect(line.received(within: 5) == [])
                 case .report(let signal):
                     #expect(state.signals.dropFirst(state.checked).first == signal)
-                    state.checked += 1
-                case .reported(let summary):
-                    let signal = state.signals.dropFirst(state.checked).first
-                    #expect(signal?.summary.trimmingCharacters(in: .whitespaces) == summary)
                     state.checked += 1
                 case .refuseReports(let refusing): state.refusing = refusing
                 case .slowReport(let milliseconds, let meanwhile): state.slow = (milliseconds, meanwhile)

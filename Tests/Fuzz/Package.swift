@@ -22,8 +22,11 @@ let package = Package(
         fuzzer("FuzzDC09", of: "AlarmProtocol", .product(name: "CryptoExtras", package: "swift-crypto")),
         fuzzer("FuzzPanels", of: "AlarmProtocol", "Drivers"),
         fuzzer("FuzzText", of: "AlarmProtocol", "Drivers"),
+        .target(name: "CTOML", path: "Sources/CTOML"),
+        fuzzer("FuzzBoard", of: "Drivers", "CTOML"),
     ],
-    swiftLanguageModes: [.v6]
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
 )
 
 func fuzzer(_ name: String, of modules: Target.Dependency...) -> Target {

@@ -51,6 +51,10 @@ struct BoardTests {
         let text = try String(contentsOf: url, encoding: .utf8)
         let head = text.prefix { $0 != "[" }
         if board != "demo" { #expect(head.contains("Sources: ")) }
+        if !["demo", "virtual-board"].contains(board) {
+            let words = head.split(whereSeparator: { $0 == "#" || $0.isWhitespace }).joined(separator: " ")
+            #expect(words.contains("Not tried "))
+        }
         let file = try #require(Self.catalogue.files.first { $0.id == board })
         #expect(file.tried != nil)
         // A second name of a place is one of another kind: PIN11 and GPIO17.
@@ -97,15 +101,35 @@ struct BoardTests {
     @Test("A board whose lines another kernel names otherwise says which terminals are not there, and why")
     func renamed() throws {
         let folder = try computer(["proc/device-tree/compatible": "ti,am335x-bone-black\0ti,am33xx\0"])
-        let lines = ["P9_12 [gpio1_28]", "P8_7", "P8_7"].map { GPIOChip.Line(name: $0) }
+        let lines = ["P9_11 [gpio0_30]", "GPIO1_28", "P8_7", "P8_7"].map { GPIOChip.Line(name: $0) }
         let chips = [GPIOChip(name: "gpiochip0", label: "gpio-0-31", lines: lines)]
         let hardware = Hardware(root: folder.path, chips: chips, ports: [])
         let fit = try #require(Self.catalogue.fits(hardware).first)
-        #expect(fit.board == "beaglebone-black" && !fit.isWhole && fit.found == 0)
+        #expect(fit.board == "beaglebone-black" && !fit.isWhole && fit.found == 1 && fit.missing["P9_11"] == nil)
         #expect(fit.missing["P9_12"]?.contains("no line has the name \"P9_12\"") == true)
         #expect(fit.missing["P8_7"]?.contains("2 lines have the name") == true)
         let screen = BoardScreen.detected(hardware, Self.catalogue)
         #expect(screen.count <= 24 && screen.allSatisfy { $0.count <= 80 })
+    }
+
+    @Test("A Raspberry Pi's pins are found by their numbers, whatever its kernel calls the lines")
+    func linuxOwnNames() throws {
+        let names = ["ID_SDA", "ID_SCL", "SDA1", "SCL1", "GPIO_GCLK"]
+        let lines = (0..<58).map { GPIOChip.Line(name: $0 < names.count ? names[$0] : "") }
+        let chips = [GPIOChip(name: "gpiochip0", label: "pinctrl-bcm2711", lines: lines)]
+        let folder = try computer(["proc/device-tree/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0"])
+        let fit = try #require(
+            Self.catalogue.fits(Hardware(root: folder.path, chips: chips, ports: [])).first)
+        #expect(fit.board == "raspberry-pi-4" && fit.isWhole && fit.found == 52)
+    }
+
+    @Test("An analogue input of a BeagleBone Black is a terminal of an iio device")
+    func analogue() throws {
+        let file = try #require(Self.catalogue.files.first { $0.id == "beaglebone-black" })
+        for name in ["AIN0", "P9_39"] {
+            let terminal = try #require(file.terminals.first { $0.name == name })
+            #expect(terminal.device == "iio" && terminal.place == "channel 0")
+        }
     }
 
     @Test("A computer that says nothing of itself is proposed the board whose lines it has")
@@ -160,6 +184,18 @@ struct BoardTests {
         let file = try #require(Self.catalogue.files.first { $0.id == board })
         let page = BoardScreen.show(file)
         for terminal in file.terminals { #expect(page.contains { $0.contains(terminal.name) }) }
-        #expect(page.dropFirst(3).allSatisfy { $0.count <= 80 })
+        let isPath = { (line: String) in line.hasPrefix("file: ") || line.hasPrefix("    /") }
+        #expect(page.allSatisfy { $0.count <= 80 || isPath($0) })
+        #expect(BoardScreen.list(Self.catalogue).allSatisfy { $0.count <= 80 })
+    }
+
+    @Test("A reason that many terminals are missing for is said once, and whole")
+    func oneReason() throws {
+        let folder = try computer(["proc/device-tree/compatible": "raspberrypi,4-model-b\0"])
+        let hardware = Hardware(root: folder.path, chips: [], ports: [])
+        let screen = BoardScreen.detected(hardware, Self.catalogue)
+        #expect(screen.count <= 24 && screen.allSatisfy { $0.count <= 80 })
+        #expect(screen.count { $0.contains("has no GPIO chip") } == 1)
+        #expect(screen.joined(separator: " ").contains("gpiodetect lists chips"))
     }
 }

@@ -259,6 +259,21 @@ struct ChatterTests {
         #expect(bench.told.last == "Brand rum 7@65")
     }
 
+    @Test("Another code, zone or account in the same words is another thing, and told at once")
+    func sameWords() {
+        var chatter = Chatter([:], others: ChatterLimit(changes: 4, within: .seconds(60)))
+        func told(_ change: (inout Event) -> Void) -> Int {
+            var event = sample("receiver-line.r.zone-5", .intrusion, text: "Rum 7")
+            change(&event)
+            return chatter.judge([NewEvent(event)], now: 1_000_000) { _ in nil }.count { outcome in
+                if case .tell = outcome { true } else { false }
+            }
+        }
+        #expect((0..<10).map { _ in told { _ in } }.reduce(0, +) == 4)
+        #expect(told { ($0.sia, $0.contactID, $0.urgency) = ("FA", "110", .fire) } == 1)
+        #expect(told { $0.zone = 6 } == 1 && told { $0.partition = 2 } == 1 && told { $0.account = "1234" } == 1)
+    }
+
     @Test("Faults of a point, and a device that is lost and found again and again, have a limit of their own")
     func faults() {
         var bench = Bench(.trouble)

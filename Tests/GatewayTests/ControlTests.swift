@@ -1,4 +1,5 @@
 import AlarmProtocol
+import Drivers
 import Foundation
 import NIOCore
 import Synchronization
@@ -18,10 +19,14 @@ struct ControlTests {
             paths: [testPath("fibre", to: "a", port: 1)], devices: [])
     }
 
-    private func serve(_ box: Box, _ stopping: Interrupt, operators: String? = nil) throws -> ControlServer {
+    private func serve(
+        _ box: Box, _ stopping: Interrupt, operators: String? = nil, devices: [Device] = []
+    ) throws -> ControlServer {
         let clock = SystemClock(isTrusted: true)
+        let intake = Intake(outbox: box.outbox, clock: { clock.now() })
         return try ControlServer(
-            site: site(operators: operators), intake: Intake(outbox: box.outbox, clock: { clock.now() }), devices: [],
+            site: site(operators: operators), intake: intake,
+            devices: devices.map { DeviceHost($0, intake: intake, stopping: stopping) },
             uplink: box.uplink, loop: box.group.next(), stopping: stopping, clock: { clock.now() })
     }
 
@@ -97,6 +102,43 @@ struct ControlTests {
             let isClosed = try await comesTrue { try ends() == 1 }
             #expect(isClosed)
         }
+    }
+
+    @Test("What a panel told of stands in the status though no point is configured for it, and so do faults, with why")
+    func standing() async throws {
+        struct Silent: Driver {
+            static let name = "silent"
+            init() {}
+            init(_ settings: Settings) throws {}
+            func run(_ host: any Drivers.Host) throws {}
+        }
+        let box = try Box(scratch.path, [testPath("fibre", to: "a", port: 1)])
+        let panel = Device(
+            name: "galaxy.school", driver: Silent(), points: [], account: "4711", partition: 0, waitForReceiver: nil,
+            chatter: ChatterLimit())
+        func say(_ point: String, _ active: Bool, _ text: String = "", zone: Int = 0) throws {
+            let event = sample(point, text: text, zone: zone, qualifier: active ? .event : .restore)
+            try box.outbox.append([NewEvent(event, active: active)])
+        }
+        try say("galaxy.school.zone-7", true, "Kök", zone: 7)
+        try say("galaxy.school.zone-8", true, zone: 8)
+        try say("galaxy.school.zone-8", false, zone: 8)
+        try say("galaxy.school.line.fault", true, "galaxy.school.line: noise on /dev/ttyS1", zone: 1)
+        try say("galaxy.school.zone-9.chatter", true, zone: 1)
+        try say("galaxy.school.fault", true, "lost")  // has the device's own row
+        try say("path.fibre", true, "down")  // has the path's
+        let status = try serve(box, Interrupt(), devices: [panel]).status()
+        #expect(
+            status.points.map { "\($0.name) \($0.state) \($0.zone) \($0.why ?? "-") \($0.chatters ?? false)" } == [
+                "galaxy.school.line fault 1 noise on /dev/ttyS1 false",
+                "galaxy.school.zone-7 active 7 - false",
+                "galaxy.school.zone-9 never active 1 - true",
+            ])
+        let rows = StatusScreen.lines(status, all: true)
+        #expect(rows.contains { $0.hasPrefix("FAULT    galaxy.school.line") && $0.hasSuffix(" noise on /dev/ttyS1") })
+        #expect(rows.contains { $0.hasPrefix("ACTIVE   galaxy.school.zone-7") && $0.hasSuffix(" BA/130, zone 7 Kök") })
+        #expect(rows.contains { $0.hasPrefix("CHECK    galaxy.school.zone-9") && $0.contains("chatters") })
+        try await box.stop()
     }
 
     @Test("A waiting event is discarded with the asker's name and reason, and listed so")

@@ -76,6 +76,41 @@ struct DeviceHostTests {
             ])
     }
 
+    @Test("Opened anew when its line is quiet: without a fault, an event or a pause, and what has come is read first")
+    func openedAnew() throws {
+        let outbox = try outbox()
+        let runs = Locked(0)
+        let isDone = Locked(false)
+        var ends: [Int32] = [-1, -1]
+        try #require(pipe(&ends) == 0)
+        defer { for end in ends { close(end) } }
+        let (line, panel) = (ends[0], ends[1])
+        try run(outbox, until: isDone) { host in
+            let run = runs.value.withLock { runs in
+                runs += 1
+                return runs
+            }
+            host.answers()
+            try host.report(Signal(point: "door", .active(false)))
+            if run == 2 {
+                isDone.value.withLock { $0 = true }
+                _ = host.wait(until: .now + .seconds(60))
+                return
+            }
+            (host as? DeviceHost)?.beginAnew()
+            var byte: UInt8 = 7
+            #expect(write(panel, &byte, 1) == 1)
+            #expect(host.wait(for: [line], until: nil) == .ready([line]))
+            #expect(read(line, &byte, 1) == 1)
+            // A driver that has something to store waits for no line.
+            #expect(host.wait(until: .now + .milliseconds(300)) == .deadline)
+            #expect(host.wait(for: [line], until: .now + .milliseconds(10)) == .deadline)
+            #expect(host.wait(for: [line], until: nil) == .stop)
+        }
+        #expect(runs.value.withLock { $0 } == 2)
+        #expect(outbox.latest(100).isEmpty)
+    }
+
     @Test("A wait hears a stop at once, keeps its deadline, and tells of a descriptor that is none instead of spinning")
     func waits() throws {
         let outbox = try outbox()

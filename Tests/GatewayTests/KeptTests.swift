@@ -1,4 +1,5 @@
 import AlarmProtocol
+import Dispatch
 import Drivers
 import Foundation
 import Testing
@@ -42,23 +43,23 @@ import Testing
         #expect(rebuilt.kept(of: "galaxy.b") == [2])
     }
 
-    @Test("What is kept with events is in their commit: both, or neither")
+    @Test("What is remembered of events is in their commit: both, or neither")
     func inOneCommit() throws {
         let outbox = try open()
-        try outbox.append([NewEvent(sample("a"))], keeping: .init(device: "satel.a", bytes: [1, 2]))
+        try outbox.append([NewEvent(sample("a"))], remembering: .init(device: "satel.a", bytes: [1, 2]))
         try crash("/with")
         let again = try open("/with")
-        #expect(again.kept(of: "satel.a") == [1, 2] && again.summary().waiting == 1)
+        #expect(again.memory(of: "satel.a") == [1, 2] && again.summary().waiting == 1)
         #expect(throws: OutboxError.self) {
             let tooMany = [UInt8](repeating: 0, count: Outbox.keptLimit + 1)
-            try outbox.append([NewEvent(sample("b"))], keeping: .init(device: "satel.a", bytes: tooMany))
+            try outbox.append([NewEvent(sample("b"))], remembering: .init(device: "satel.a", bytes: tooMany))
         }
         try Database(outbox.directory.file).execute(
-            "CREATE TRIGGER broken BEFORE INSERT ON kept BEGIN SELECT RAISE(ABORT, 'no'); END")
+            "CREATE TRIGGER broken BEFORE INSERT ON memory BEGIN SELECT RAISE(ABORT, 'no'); END")
         #expect(throws: OutboxError.self) {
-            try outbox.append([NewEvent(sample("b"))], keeping: .init(device: "satel.a", bytes: [3]))
+            try outbox.append([NewEvent(sample("b"))], remembering: .init(device: "satel.a", bytes: [3]))
         }
-        #expect(outbox.kept(of: "satel.a") == [1, 2] && outbox.summary().waiting == 1)
+        #expect(outbox.memory(of: "satel.a") == [1, 2] && outbox.summary().waiting == 1)
     }
 
     @Test("Where events go into memory nothing is kept, and a report without events waits for no disk")
@@ -66,12 +67,12 @@ import Testing
         let outbox = try open(emergency: scratch.path)
         let clock = clock
         let intake = Intake(outbox: outbox, clock: { clock.now })
-        #expect(try intake.take(keeping: .init(device: "satel.a", bytes: [7])) { _ in [] } == [])
-        #expect(outbox.kept(of: "satel.a") == [7])
+        #expect(try intake.take(remembering: .init(device: "satel.a", bytes: [7])) { _ in [] } == [])
+        #expect(outbox.memory(of: "satel.a") == [7])
         try Database(outbox.directory.file).execute(
-            "CREATE TRIGGER broken BEFORE INSERT ON kept BEGIN SELECT RAISE(ABORT, 'no'); END")
-        #expect(try intake.take(keeping: .init(device: "satel.a", bytes: [8])) { _ in [] } == [])
-        #expect(outbox.kept(of: "satel.a") == [7])
+            "CREATE TRIGGER broken BEFORE INSERT ON memory BEGIN SELECT RAISE(ABORT, 'no'); END")
+        #expect(try intake.take(remembering: .init(device: "satel.a", bytes: [8])) { _ in [] } == [])
+        #expect(outbox.memory(of: "satel.a") == [7])
     }
 
     @Test("What cannot be kept on the disk is refused")
@@ -85,5 +86,67 @@ import Testing
             "CREATE TRIGGER broken BEFORE INSERT ON kept BEGIN SELECT RAISE(ABORT, 'disk is read-only'); END")
         #expect(throws: OutboxError.self) { try outbox.keep([2], of: "galaxy.a") }
         #expect(outbox.kept(of: "galaxy.a") == [1])
+    }
+
+    @Test("What was kept is told and forgotten in one commit: both or neither")
+    func toldOnce() throws {
+        let outbox = try open()
+        try outbox.keep([1], of: "galaxy.a")
+        try outbox.keep([2], of: "galaxy.b")
+        try Database(outbox.directory.file).execute(
+            "CREATE TRIGGER broken BEFORE DELETE ON kept BEGIN SELECT RAISE(ABORT, 'disk is read-only'); END")
+        #expect(throws: OutboxError.self) {
+            try outbox.append([NewEvent(sample("a", text: "told"))], tellingKeptOf: "galaxy.a")
+        }
+        #expect(outbox.waitingCount == 0 && outbox.kept(of: "galaxy.a") == [1])
+        try Database(outbox.directory.file).execute("DROP TRIGGER broken")
+        try outbox.append([NewEvent(sample("a", text: "told"))], tellingKeptOf: "galaxy.a")
+        try crash("/copy")
+        let again = try open("/copy")
+        #expect(again.latest(9).map(\.event.text) == ["told"])
+        #expect(again.allKept() == ["galaxy.b": [2]])
+        // Nothing of it is news: it is forgotten all the same.
+        let intake = Intake(outbox: outbox, clock: { [clock] in clock.now })
+        #expect(try intake.take(tellingKeptOf: "galaxy.b") { _ in [] } == [])
+        #expect(outbox.allKept() == [:])
+    }
+
+    @Test("What is kept is known while the disk is away, and what was told from memory is forgotten when it is back")
+    func inMemory() throws {
+        let outbox = try open(emergency: scratch.path)
+        try outbox.keep([1], of: "galaxy.a")
+        try outbox.keep([2], of: "galaxy.b")
+        try Database(outbox.directory.file).execute(
+            "CREATE TRIGGER broken BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'disk is read-only'); END")
+        outbox.onStored { [weak outbox] in
+            DispatchQueue.global().async { [weak outbox] in
+                while let outbox, let next = outbox.take(for: "a", over: "x") {
+                    outbox.acknowledge(next.id, sent: 1, path: "x", tries: 1)
+                }
+            }
+        }
+        try outbox.append([NewEvent(sample("a", text: "from memory"))], tellingKeptOf: "galaxy.a")
+        #expect(outbox.summary().trouble != nil && outbox.allKept() == ["galaxy.b": [2]])
+        try Database(outbox.directory.file).execute("DROP TRIGGER broken")
+        clock.advance(5000)
+        outbox.keepHouse()
+        #expect(outbox.summary().trouble == nil)
+        try crash("/copy")
+        #expect(try open("/copy").allKept() == ["galaxy.b": [2]])
+    }
+
+    @Test("What a device had kept that is not configured any more is told as it is, once")
+    func left() throws {
+        let outbox = try open()
+        try outbox.keep([0x31, 0x32, 0x00, 0x46, 0x41, 0x35], of: "galaxy.gone")
+        let intake = Intake(outbox: outbox, clock: { [clock] in clock.now })
+        let housekeeping = Housekeeping(
+            intake: intake, account: "4711", devices: [], uplinkSign: LifeSign(clock.now), manager: ServiceManager(),
+            stopping: Interrupt())
+        var rounds = housekeeping.begin()
+        for _ in 0..<3 { housekeeping.round(&rounds) }
+        let told = outbox.latest(9).map(\.event).filter { $0.point == "galaxy.gone.unclassified" }
+        #expect(told.map(\.text) == ["galaxy.gone, not configured any more, had said: 12 FA5"])
+        #expect(told.first?.account == "4711" && outbox.allKept() == [:])
     }
 }

@@ -43,10 +43,24 @@ struct NormaliserTests {
         #expect(alarm.map(\.event.text) == ["Dörr"])
         let again = try events(pair, heard: [], known: ["gpio.c.door": true])
         #expect(again.map(\.event.text) == ["Dörr (changed while not watched)", "Dörr"])
+        // However long the panel's words are.
+        let long = Signal(point: "door", .active(true), text: String(repeating: "Dörr ", count: 40))
+        let cut = try events([long], heard: [], known: ["gpio.c.door": false]).map(\.event.text)
+        #expect(cut.allSatisfy { $0.hasSuffix("… (changed while not watched)") && $0.count == 128 } && cut.count == 1)
         // That it can be read is no reading of its state.
         let opened = [Signal(point: "door", .healthy), Signal(point: "door", .active(true))]
         let found = try events(opened, heard: [], known: ["gpio.c.door": false])
         #expect(found.map(\.event.text) == ["Dörr (changed while not watched)"])
+    }
+
+    @Test("A replay has watched all of it: no change in it came while nobody did")
+    func rehearsal() throws {
+        var rehearsal = Rehearsal(device: "satel-integra.s", driver: NoDriver(), configured: [])
+        let said = Said(.kind(try #require(EventKind.named("burglary"))), zone: 5)
+        let told = [true, false, true].flatMap { active in
+            rehearsal.events(of: Signal(point: "zone-5", .active(active), text: "Kök", said: said), at: now)
+        }
+        #expect(told.count == 3 && told.allSatisfy { $0.hasSuffix(": Kök") })
     }
 
     @Test("A contact's alarm and restore, with the point's own words and numbers")
@@ -81,6 +95,11 @@ struct NormaliserTests {
         #expect(changed.first?.event.text == "Dörr (changed while not watched)")
         let first = try events([Signal(point: "door", .active(true))], heard: [])
         #expect(first.first?.event.text == "Dörr")
+        var away = Signal(point: "door", .active(true))
+        away.isUnwatched = true
+        let back = try events([away], known: ["gpio.c.door": false])
+        #expect(back.first?.event.text == "Dörr (changed while not watched)")
+        #expect(try events([away], known: ["gpio.c.door": true]).isEmpty)
     }
 
     @Test("A panel's words beat the configured text; a long one is cut")

@@ -5,10 +5,11 @@ import Drivers
 @testable import Gateway
 
 /// A device in the field and its driver: contacts that open and close, or a panel that calls and calls again until it is
-/// told "received".
+/// told "received". There are panels that want to hear that before they have said all: the call is kept, and told later.
 final class Field {
     let name: String
     private let isPanel: Bool
+    private let keeps: Bool
     private let points: [String]
     private unowned let world: World
     /// What each contact is, whether or not anybody looks.
@@ -20,11 +21,17 @@ final class Field {
     private(set) var calls: [Signal] = []
     /// What the panel was told "received" for.
     private(set) var promised: [String] = []
+    /// What the driver has kept and not told yet, and what it told last.
+    private var pending: Signal?
+    private var told: String?
+    /// What could not be kept, and was reported at once: nobody knows it when the panel says it again after a crash.
+    private var unkept: Set<String> = []
     private var next: SimulatedLoop.Happening?
 
-    init(_ device: Device, isPanel: Bool, in world: World) {
+    init(_ device: Device, isPanel: Bool, keeps: Bool, in world: World) {
         name = device.name
         self.isPanel = isPanel
+        self.keeps = keeps
         self.world = world
         points = device.points.map { String($0.name.dropFirst(device.name.utf8.count + 1)) }
         if !isPanel { for point in points { actual[point] = false } }
@@ -65,7 +72,7 @@ final class Field {
             calls.append(
                 Signal(
                     point: point, world.dice.percent(85) ? .call : .cleared,
-                    text: "Anrop \(promised.count + calls.count + 1) \(point)"))
+                    text: "Anrop \(promised.count + calls.count + 1) \(point) \(name)"))
         } else {
             let point = world.dice.pick(points)
             actual[point] = !(actual[point] ?? false)
@@ -77,7 +84,7 @@ final class Field {
     private func lose(for time: Int64) {
         guard isConnected else { return }
         isConnected = false
-        isOpen = false
+        close()
         attend()
         world.loop.afterOuter(time) { [self] in reconnect() }
     }
@@ -88,13 +95,20 @@ final class Field {
     }
 
     /// A panel has its calls in a memory of its own; a contact is as it is.
-    func powerCut() { isOpen = false }
+    func powerCut() { close() }
+
+    /// The driver forgets all.
+    private func close() {
+        isOpen = false
+        pending = nil
+        told = nil
+    }
 
     // MARK: The driver
 
     /// The daemon runs again.
     func opened() {
-        isOpen = false
+        close()
         isToldLost = false
         attend(after: world.dice.within(10...800))
     }
@@ -122,7 +136,7 @@ final class Field {
         }
         let signals = isPanel ? Array(calls.prefix(1)) : changed.sorted().map(reading)
         do {
-            try host.report(signals)
+            if keeps { try keep(signals.first, host) } else { try host.report(signals) }
             guard !disk_is_dead() else { return }
         } catch {
             if disk_is_dead() { return }
@@ -138,12 +152,68 @@ final class Field {
         world.ringForHousekeeping()
         world.absorb()
         if !calls.isEmpty { attend(after: 20) }
+        if pending != nil { attend(after: world.dice.within(20...3000)) }
+    }
+
+    /// Tells what was kept; keeps the next call.
+    private func keep(_ call: Signal?, _ host: DeviceHost) throws {
+        if !isOpen { pending = Self.signal(kept: host.kept) }
+        if let pending {
+            try host.reportKept([pending])
+            guard !disk_is_dead() else { return }
+            told = pending.text
+            self.pending = nil
+        }
+        guard let call, call.text != told else { return }
+        do { try host.keep(Self.bytes(call)) } catch {
+            guard !disk_is_dead() else { return }
+            unkept.insert(call.text)
+            try host.report([call])
+            told = call.text
+            return
+        }
+        pending = call
+    }
+
+    /// The daemon is about to end: what is kept is told.
+    func stop() {
+        guard let host, isOpen, let pending, (try? host.reportKept([pending])) != nil else { return }
+        self.pending = nil
+        world.absorb()
+    }
+
+    private static func bytes(_ call: Signal) -> [UInt8] {
+        Array("\(call.point)\n\(call.reading == .call ? "c" : "e")\n\(call.text)".utf8)
+    }
+
+    private static func signal(kept bytes: [UInt8]) -> Signal? {
+        let parts = String(decoding: bytes, as: UTF8.self).split(separator: "\n", maxSplits: 2)
+        guard parts.count == 3 else { return nil }
+        return Signal(point: String(parts[0]), parts[1] == "c" ? .call : .cleared, text: String(parts[2]))
+    }
+
+    /// Whether this is told once, however often the daemon is cut off.
+    func tellsOnce(_ text: String) -> Bool {
+        keeps && text.hasPrefix("Anrop ") && text.hasSuffix(" \(name)") && !unkept.contains(text)
+    }
+
+    /// After a start: what the panel was told "received" for is stored or kept, and never both.
+    func checkKept(in daemon: Daemon) {
+        guard keeps else { return }
+        let kept = Self.signal(kept: daemon.outbox.kept(of: name))?.text
+        if let last = promised.last, world.ledger.told(last) == nil, kept != last {
+            world.violate(
+                .durable, "the panel was told that \"\(last)\" was received, and it is neither stored nor kept")
+        }
+        if let kept, let entry = world.ledger.told(kept), !entry.isVolatile {
+            world.violate(.restart, "\(entry.what) is stored, and still kept: it would be told again")
+        }
     }
 
     /// The panel is told, and forgets the call.
     private func received(_ text: String) {
         promised.append(text)
-        if !world.ledger.holds(text: text) {
+        if !keeps, !world.ledger.holds(text: text) {
             world.violate(.durable, "the panel was told that \"\(text)\" was received, and it is not stored")
         }
     }

@@ -90,6 +90,12 @@ struct Ledger {
 
     func holds(text: String) -> Bool { texts[text].map { entries[$0] != nil } ?? false }
 
+    /// The event that said this last, unless it was given up.
+    func told(_ text: String) -> Entry? {
+        guard !text.isEmpty, let entry = texts[text].flatMap({ entries[$0] }) else { return nil }
+        return entry.event.text == text && !entry.isWithdrawn ? entry : nil
+    }
+
     /// The event that a number means now: the newest that has it.
     func id(ofSequence sequence: Int) -> Int64? {
         guard sequence >= 1, lastID >= Int64(sequence) else { return nil }

@@ -12,6 +12,8 @@ struct Plan {
     let hasClockBattery: Bool
     /// The devices whose points are calls of a panel, not contacts.
     let panels: Set<String>
+    /// Those of them that want each call acknowledged before they have said all of it.
+    let keepers: Set<String>
 
     static let account = "4711"
     static let receivers = ["north", "south"]
@@ -24,7 +26,9 @@ struct Plan {
         paths = []
         devices = [Self.contacts("gpio.cabinet", &dice), Self.contacts("modbus.pumps", &dice)]
         devices.append(Self.panel("espa.nurses", &dice))
-        panels = ["espa.nurses"]
+        devices.append(Self.panel("galaxy.doors", &dice))
+        panels = ["espa.nurses", "galaxy.doors"]
+        keepers = ["galaxy.doors"]
         for index in 0..<dice.pick([1, 2, 2, 2, 2, 3, 3]) {
             paths.append(Self.path(Self.pathNames[index], index, &dice))
         }

@@ -163,6 +163,9 @@ extension World {
             for text in field.promised where !ledger.holds(text: text) {
                 violate(.durable, "the panel was told that \"\(text)\" was received, and it is nowhere")
             }
+            if !daemon.outbox.kept(of: field.name).isEmpty {
+                violate(.neverSilent, "\(field.name): what was kept is still not told")
+            }
             for call in field.calls { violate(.neverSilent, "the panel is still not rid of \"\(call.text)\"") }
             if stands(field.name + ".fault") {
                 violate(.neverSilent, "\(field.name) answers, and still counts as lost")

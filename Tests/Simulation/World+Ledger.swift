@@ -40,6 +40,11 @@ extension World {
                     "\(entry.what) happened at \(right) by the board's clock, stored as \(stored.event.occurred.utc)")
             }
         }
+        if let before = ledger.told(stored.event.text), !before.isVolatile,
+            fields.contains(where: { $0.tellsOnce(stored.event.text) })
+        {
+            violate(.restart, "\(entry.what) tells again what was kept and told before: \"\(stored.event.text)\"")
+        }
         if !ledger.add(entry) {
             violate(.restart, "\(entry.what) tells a state that had been told before: \"\(stored.event.text)\"")
         }
@@ -81,7 +86,10 @@ extension World {
                 .restart,
                 "\(point) was known to be \(active ? "active" : "at rest") before the cut, and is not after it")
         }
-        if daemon.outbox.summary().trouble == nil { remember(daemon) }
+        if daemon.outbox.summary().trouble == nil {
+            remember(daemon)
+            for field in fields { field.checkKept(in: daemon) }
+        }
         for id in ledger.open { expectDelivery(of: id) }
     }
 

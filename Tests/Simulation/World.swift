@@ -60,7 +60,10 @@ final class World {
         for name in Plan.receivers where dice.percent(20) {
             centres[name]?.clockError = dice.within(-7_200_000...7_200_000)
         }
-        fields = plan.devices.map { Field($0, isPanel: plan.panels.contains($0.name), in: self) }
+        fields = plan.devices.map { device in
+            Field(
+                device, isPanel: plan.panels.contains(device.name), keeps: plan.keepers.contains(device.name), in: self)
+        }
         if !plan.hasClockBattery { box.setClockError(Nature.unsetClock - box.beginning) }
         TraceLog.world = self
         disk_set_waiting { milliseconds in
@@ -202,6 +205,8 @@ final class World {
     func stopOrderly() {
         guard let daemon, !disk_is_dead() else { return }
         note("larmnod is stopped")
+        for field in fields { field.stop() }
+        guard !disk_is_dead() else { return }
         daemon.stopOrderly()
         guard !disk_is_dead() else { return }
         settle()

@@ -110,7 +110,8 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--long", action="store_true", help="200 kills instead of 25, and longer elsewhere")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
-    parser.add_argument("--workers", type=int, default=2, help="tests at once; twice as many that mostly wait")
+    # A test takes one or two seconds of processor time, whatever it waits for.
+    parser.add_argument("--workers", type=int, default=4, help="tests at once, and as many again of those that only wait")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--directory", help=argparse.SUPPRESS)
@@ -129,8 +130,8 @@ def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is cleared away
     try:
         subprocess.run([HERE.parent / "Standins" / "libgpiod" / "build.sh", base / "standin"], check=True)
-        # Those that mostly wait have a pool of their own.
-        pools = [concurrent.futures.ThreadPoolExecutor(options.workers * each) for each in (1, 2)]
+        # The long ones that only wait have a pool of their own.
+        pools = [concurrent.futures.ThreadPoolExecutor(options.workers) for _ in range(2)]
         with pools[0], pools[1]:
             # The longest first.
             order = sorted(names, key=lambda name: -getattr(tests()[name][0], "limit", LIMIT))

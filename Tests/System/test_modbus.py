@@ -4,6 +4,7 @@ import pathlib
 import time
 
 import rig
+from learning import Technician, begin_test_mode, refused_without_test_mode, relearn
 from rig import each, eventually, expect, limit, require, table
 
 # Point, its settings, and commands that make it active and idle again.
@@ -95,3 +96,33 @@ def test_bus_gone(case):
     centre.until("its restore", lambda e: e["sia"] == "BR")
     codes = [e["sia"] for e in centre.feed() if e["sia"] in ("BA", "BR", "ET", "ER", "UT", "UJ")]
     require("each once", codes == ["BA", "ET", "ER", "BR"], codes)
+
+
+@each("tcp", "rtu")
+def test_learn(case, way):
+    """a loop on a module's analogue input is learned: what an open loop counts, and each state; it holds after a restart"""
+    units, device = bus(case, way)
+    units.do("set 1 input-register 2 5000")
+    centre = rig.Receiver(case)
+    gateway = rig.Gateway(
+        case, rig.path("a", centre.address), device, point("gate", 5, table="input-register", register=2),
+        table("device.modbus.bus.point.gate.end-of-line", full_scale=32767, pull_up="1k", normal="1k", alarm="2k"),
+        point("other", 6, table="discrete-input", register=0)).start()  # fmt: skip
+    eventually("the bus answers", lambda: gateway.device("modbus.bus")["state"], lambda s: s == "answers")
+    refused_without_test_mode(case, gateway, "bus", "gate")
+    begin_test_mode(gateway, centre)
+    technician = Technician(case, gateway, "bus", "gate")
+    for state, count in (("open", 10_000), ("short", 0), ("normal", 4900), ("alarm", 6700)):
+        technician.show(state, lambda: units.do(f"set 1 input-register 2 {count}"), f"{state} reads {count}, within .*taken")
+    setting = technician.setting()
+    expect("the setting", setting, "end-of-line = { full-scale = 10000, normal = 4900, alarm = 6700 }")
+    units.do("set 1 input-register 2 4900")
+    gateway.until_delivered()
+    relearn(gateway, "device.modbus.bus.point.gate", setting)
+    before = len(centre.feed())
+    units.do("set 1 input-register 2 6700")
+    centre.until("the alarm", lambda e: e["sia"] == "BA" and e["zone"] == 5, after=before)
+    units.do("set 1 input-register 2 9900")
+    centre.until("the cut", lambda e: e["sia"] == "TA" and e["zone"] == 5, after=before)
+    monitor = case.start("monitor", [case.program, "monitor", "bus", "--socket", gateway.socket])
+    eventually("monitor shows what the loop counts", lambda: "gate 9900 of 10000 (99 %): open" in monitor.text())

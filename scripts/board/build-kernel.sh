@@ -47,6 +47,9 @@ need "${to_run[@]}"
 
 key=$( (source_version; cat "$here/kernel.config") | sha256sum | cut -c1-16)
 kernel=$("$here/../cache.sh")/kernel-$key/bzImage
+# One at a time: the full check begins one in the background, and waits for it here.
+exec 9>"$("$here/../cache.sh")/kernel.lock"
+flock --nonblock 9 || { say "waiting for the kernel that is being built"; flock 9; }
 if [[ -s $kernel ]]; then
     say "kernel is there"
     echo "$kernel"

@@ -104,6 +104,34 @@ uart() {
     esac
 }
 
+# spare a|b in|out: plugs in another chip, with a line SPARE-1 at 0, or pulls it out. Both together have lines of one name.
+spare() {
+    local other=/sys/kernel/config/gpio-sim/spare-$1
+    if [[ ! -d $other ]]; then
+        mkdir -p $other/bank0
+        echo 1 >$other/bank0/num_lines
+        echo "spare-$1" >$other/bank0/label
+        mkdir $other/bank0/line0
+        echo SPARE-1 >$other/bank0/line0/name
+    fi
+    case $2 in in) echo 1 >$other/live ;; out) echo 0 >$other/live ;; esac
+}
+
+# pull_spare a|b up|down: sets that chip's line.
+pull_spare() {
+    local other=/sys/kernel/config/gpio-sim/spare-$1
+    echo "pull-$2" >"/sys/devices/platform/$(cat $other/dev_name)/$(cat $other/bank0/chip_name)/sim_gpio0/pull"
+}
+
+# converter in|out: the kernel's own simulated analogue converter, "loops". Its voltages stand still.
+converter() {
+    local place=/sys/kernel/config/iio/devices/dummy/loops
+    case $1 in in) mkdir $place ;; out) rmdir $place ;; esac
+}
+
+# udev: names for what is plugged in from now on, as on any board. systemd has its own.
+udev() { /lib/systemd/systemd-udevd --daemon; }
+
 # start PROGRAM CONFIGURATION [LIBRARIES]: the program under test, with its log on /run/larmnod.log; LIBRARIES is a
 # directory of shared libraries that it takes before the system's.
 start() {
@@ -134,6 +162,8 @@ install_service() {
 }
 
 chip in
+spare a in
+converter in
 mkdir -p /run/uart
 for slot in 10 11 12 13; do uart $slot in; done
 

@@ -6,6 +6,10 @@ import AlarmProtocol
 enum DSCReport: Sendable, Hashable {
     /// A lasting state, told at both ends: its name, what it is, whether it begins, in words.
     case state(String, Said, Bool, String)
+    /// The alarm of a zone: whether of fire or not, the module does not say.
+    case zoneAlarm(zone: Int, area: Int?, Bool)
+    /// A zone's fault.
+    case zoneFault(zone: Int, area: Int?, Bool)
     /// Something said once.
     case once(Said, String)
     /// A zone's contact: no alarm.
@@ -14,8 +18,8 @@ enum DSCReport: Sendable, Hashable {
     case armed(Int, Bool, kind: String)
     /// The same, with its user; 0: nobody's code.
     case armedBy(Int, user: Int, Bool, kind: String)
-    /// A partition is no longer in alarm and can be armed.
-    case ready(Int)
+    /// A partition is neither armed nor in alarm. Whether it can be armed: what is not ready is told while armed as well.
+    case disarmed(Int, isReady: Bool)
     case alarm(Int)
     /// The module sees its panel, or does not.
     case keybus(Bool)
@@ -29,6 +33,14 @@ enum DSCReport: Sendable, Hashable {
 
     init(_ frame: DSCFrame) { self = Self.read(frame) ?? .unknown }
 
+    /// It is known, and of the panel.
+    var isSaid: Bool {
+        switch self {
+        case .answer, .error, .quiet, .unknown: false
+        default: true
+        }
+    }
+
     /// Nil: the command is not known, or its data are not as they should be.
     private static func read(_ frame: DSCFrame) -> DSCReport? {
         if let words = quiet[frame.command] { return .quiet(words) }
@@ -40,7 +52,8 @@ enum DSCReport: Sendable, Hashable {
         case "609", "610": return frame.number(0..<3).map { .contact(zone: $0, open: frame.command == "609") }
         case "896", "897": return .keybus(frame.command == "897")
         case "620": return .once(Said(kind: "duress"), "Duress code used")
-        case "650": return frame.number(0..<1).map { .ready($0) }
+        case "650", "651", "653":
+            return frame.number(0..<1).map { .disarmed($0, isReady: frame.command != "651") }
         case "654": return frame.number(0..<1).map { .alarm($0) }
         case "658": return area(frame, "wrong-code", "Keypad locked: too many wrong codes")
         case "672": return area(frame, "arming-failed", "Could not be armed")
@@ -66,7 +79,8 @@ enum DSCReport: Sendable, Hashable {
         case "701", "751": return .armedBy(area, user: 0, frame.command == "701", kind: "arming")
         default:
             // A partial closing may come without its user.
-            guard let user = frame.number(1..<5) ?? (frame.data.count == 1 ? 0 : nil) else { return nil }
+            let digits = frame.data.count - 1
+            guard digits <= 4, let user = digits == 0 ? 0 : frame.number(1..<1 + digits) else { return nil }
             return .armedBy(
                 area, user: user, frame.command != "750", kind: frame.command == "702" ? "partial-arming" : "arming")
         }
@@ -74,16 +88,20 @@ enum DSCReport: Sendable, Hashable {
 
     /// Commands about a zone: its three digits, behind one of the partition where there are four.
     private static func zoneState(_ frame: DSCFrame) -> DSCReport? {
-        let forms: [String: (kind: String, suffix: String, began: Bool)] = [
-            "601": ("burglary", "", true), "602": ("burglary", "", false),
-            "603": ("tamper", "-tamper", true), "604": ("tamper", "-tamper", false),
-            "605": ("burglary-trouble", "-fault", true), "606": ("burglary-trouble", "-fault", false),
-            "821": ("detector-battery", "-battery", true), "822": ("detector-battery", "-battery", false),
-        ]
         let at = frame.data.count >= 4 ? 1 : 0
-        guard let form = forms[frame.command], let zone = frame.number(at..<at + 3) else { return nil }
+        guard ["601", "602", "603", "604", "605", "606", "821", "822"].contains(frame.command),
+            let zone = frame.number(at..<at + 3)
+        else { return nil }
         let area = at == 1 ? frame.number(0..<1) : nil
-        return .state("zone-\(zone)\(form.suffix)", Said(kind: form.kind, partition: area, zone: zone), form.began, "")
+        func state(_ kind: String, _ suffix: String, _ began: Bool) -> DSCReport {
+            .state("zone-\(zone)\(suffix)", Said(kind: kind, partition: area, zone: zone), began, "")
+        }
+        return switch frame.command {
+        case "601", "602": .zoneAlarm(zone: zone, area: area, frame.command == "601")
+        case "605", "606": .zoneFault(zone: zone, area: area, frame.command == "605")
+        case "603", "604": state("tamper", "-tamper", frame.command == "603")
+        default: state("detector-battery", "-battery", frame.command == "821")
+        }
     }
 
     private static func systemState(_ frame: DSCFrame) -> DSCReport? {
@@ -94,13 +112,16 @@ enum DSCReport: Sendable, Hashable {
                     "area-\($0)-trouble", Said(kind: "trouble", partition: $0), number == 840, "Trouble at the keypad")
             }
         }
-        for form in systemStates where number == form.begins || number == form.ends {
-            return .state(form.name, Said(kind: form.kind), number == form.begins, form.words)
+        for form in alarms + troubles where number == form.begins || number == form.ends {
+            // Wireless keys and keypads have a number.
+            let key = (825...828).contains(number) ? frame.number(0..<3).map { "-\($0)" } : nil
+            let words = form.words + (key.map { " \($0.dropFirst())" } ?? "")
+            return .state(form.name + (key ?? ""), Said(kind: form.kind), number == form.begins, words)
         }
         return nil
     }
 
-    private struct SystemState {
+    struct SystemState {
         var begins: Int
         var ends: Int
         var name: String
@@ -108,14 +129,17 @@ enum DSCReport: Sendable, Hashable {
         var words: String
     }
 
-    private static let systemStates = [
+    /// Alarms that are no zone's. Two-wire smoke detectors are wired to the auxiliary input.
+    static let alarms = [
         SystemState(begins: 621, ends: 622, name: "fire-key", kind: "fire", words: "Fire key on a keypad"),
         SystemState(begins: 623, ends: 624, name: "auxiliary-key", kind: "medical", words: "Auxiliary key on a keypad"),
         SystemState(begins: 625, ends: 626, name: "panic-key", kind: "panic", words: "Panic key on a keypad"),
-        // Two-wire smoke detectors are wired to the auxiliary input.
         SystemState(
             begins: 631, ends: 632, name: "auxiliary-input", kind: "fire-smoke",
             words: "Auxiliary input or two-wire smoke detector"),
+    ]
+
+    private static let troubles = [
         SystemState(begins: 800, ends: 801, name: "battery", kind: "battery", words: "The panel's battery"),
         SystemState(begins: 802, ends: 803, name: "mains", kind: "mains-failure", words: "The panel's mains"),
         SystemState(begins: 806, ends: 807, name: "bell", kind: "siren-fault", words: "Bell circuit"),
@@ -130,8 +154,8 @@ enum DSCReport: Sendable, Hashable {
 
     private static let quiet = [
         "550": "time and date", "560": "telephone rings", "561": "temperature", "562": "temperature",
-        "563": "thermostat", "570": "label", "580": "speed set", "651": "not ready", "653": "ready, force arming",
-        "656": "exit delay", "657": "entry delay", "659": "keypad blanked", "660": "output in progress",
+        "563": "thermostat", "570": "label", "580": "speed set", "656": "exit delay", "657": "entry delay",
+        "659": "keypad blanked", "660": "output in progress",
         "663": "chime on", "664": "chime off", "670": "wrong code", "671": "function not available",
         "673": "partition busy", "680": "installer's programming", "900": "code wanted", "901": "keypad text",
         "902": "keypad cursor", "903": "keypad lamps", "904": "keypad beep", "905": "keypad tone",

@@ -8,6 +8,8 @@ public struct PlayedDSC: PlayedPanel {
     private var queue: [(frames: [DSCFrame], words: String)] = []
     private var received: [UInt8] = []
     private var armed: Set<Int> = []
+    /// Zones in alarm, and the area of each.
+    private var alarms: [Int: Int] = [:]
     /// What a status request is told besides: troubles that stand.
     private var standing: [String: DSCFrame] = [:]
 
@@ -52,20 +54,30 @@ public struct PlayedDSC: PlayedPanel {
     }
 
     private func status() -> [PlayedStep] {
-        let area = DSCFrame(armed.contains(1) ? "652" : "650", armed.contains(1) ? "10" : "1")
-        let zones = (1...8).map { DSCFrame("610", digits($0, 3)) }
+        let areas = armed.union(alarms.values).union([1]).sorted().map { area in
+            let isArmed = armed.contains(area)
+            if alarms.values.contains(area) { return DSCFrame("654", "\(area)") }
+            return DSCFrame(isArmed ? "652" : "650", isArmed ? "\(area)0" : "\(area)")
+        }
+        let zones = (1...64).map { DSCFrame(alarms[$0] == nil ? "610" : "609", digits($0, 3)) }
         let troubles = standing.keys.sorted().compactMap { standing[$0] }
-        return (zones + [area] + troubles).map { .send($0.bytes, says: "status") }
+        return (zones + areas + troubles).map { .send($0.bytes, says: "status") }
     }
 
     private mutating func frames(_ event: PlayedEvent) throws(CannotPlay) -> [DSCFrame] {
         let area = max(1, min(8, event.partition))
+        guard event.zone <= 999 || event.kind.name.hasSuffix("arming") else {
+            throw CannotPlay("an IT-100 says zones up to 999; found \(event.zone)")
+        }
         let zone = digits(event.zone, 3)
         func pair(_ begins: Int, _ data: String = "") -> [DSCFrame] {
             [DSCFrame(String(event.began ? begins : begins + 1), data)]
         }
         switch event.kind.name {
-        case "burglary": return pair(601, "\(area)\(zone)")
+        // It says the same of a smoke detector as of a door.
+        case let kind where kind == "burglary" || event.zone > 0 && event.kind.urgency == .fire:
+            alarms[event.zone] = event.began ? area : nil
+            return pair(601, "\(area)\(zone)")
         case "tamper": return event.zone > 0 ? pair(603, "\(area)\(zone)") : pair(829)
         case "burglary-trouble": return pair(605, zone)
         case "fire": return pair(621)
@@ -80,17 +92,19 @@ public struct PlayedDSC: PlayedPanel {
         case "trouble": return pair(840, "\(area)")
         case "fire-trouble": return pair(842)
         case "duress" where event.began: return [DSCFrame("620", "0000")]
-        case "arming":
+        case "arming", "partial-arming":
             if event.began { armed.insert(area) } else { armed.remove(area) }
             let user = "\(area)\(digits(event.zone, 4))"
+            let mode = event.kind.name == "arming" ? 0 : 1
             return event.began
-                ? [DSCFrame("652", "\(area)0"), DSCFrame("700", user)]
+                ? [DSCFrame("652", "\(area)\(mode)"), DSCFrame("700", user)]
                 : [DSCFrame("655", "\(area)"), DSCFrame("750", user)]
         default:
             throw CannotPlay(
                 "an IT-100 cannot say \(event.kind.name)\(event.began ? "" : "'s end"): it knows burglary, tamper, "
-                    + "burglary-trouble, fire, medical, panic, fire-smoke, duress, arming, battery, mains-failure, "
-                    + "siren-fault, line-trouble, detector-battery, trouble, fire-trouble")
+                    + "burglary-trouble, fire (of a zone, or the key), fire-smoke, medical, panic, duress, arming, "
+                    + "partial-arming, battery, mains-failure, siren-fault, line-trouble, detector-battery, trouble, "
+                    + "fire-trouble")
         }
     }
 

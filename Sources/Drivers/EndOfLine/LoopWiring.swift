@@ -31,17 +31,22 @@ struct LoopWiring: Sendable, Hashable {
         var second: Level
     }
 
+    /// A state that reads so near to a shorted or an open loop is that.
+    static let endRoom = 0.02
+
     /// - Parameters:
     ///   - alarm: 1 (an open loop) for a single resistor, where a cut and an alarm are one; 0 where the contact shorts the
     ///     resistor.
     ///   - masked: what it reads when the detector says that it is covered or in fault; nil where it cannot say so.
+    ///   - short: what a shorted loop reads, where that was measured.
+    ///   - open: what an open loop reads, where that was measured.
     /// - Throws: `TooNear` when two states cannot be told apart.
-    init(normal: Double, alarm: Double, masked: Double? = nil) throws(TooNear) {
+    init(normal: Double, alarm: Double, masked: Double? = nil, short: Double = 0, open: Double = 1) throws(TooNear) {
         var all = [Level(state: .normal, ratio: normal), Level(state: .alarm, ratio: alarm)]
         if let masked { all.append(Level(state: .masked, ratio: masked)) }
         // The two ends mean a short and a cut, unless the wiring gives them a meaning of its own.
-        if !all.contains(where: { $0.ratio <= 0.02 }) { all.append(Level(state: .short, ratio: 0)) }
-        if !all.contains(where: { $0.ratio >= 0.98 }) { all.append(Level(state: .open, ratio: 1)) }
+        if !all.contains(where: { $0.ratio <= short + Self.endRoom }) { all.append(Level(state: .short, ratio: short)) }
+        if !all.contains(where: { $0.ratio >= open - Self.endRoom }) { all.append(Level(state: .open, ratio: open)) }
         all.sort { $0.ratio < $1.ratio }
         for (first, second) in zip(all, all.dropFirst()) where !(second.ratio - first.ratio >= Self.leastDistance) {
             throw TooNear(first: first, second: second)
@@ -56,7 +61,7 @@ struct LoopWiring: Sendable, Hashable {
     private init(levels: [Level]) {
         self.levels = levels
         borders = zip(levels, levels.dropFirst()).map { below, above in
-            below.state == .short ? above.ratio * Self.shortPart : (below.ratio + above.ratio) / 2
+            below.ratio + (above.ratio - below.ratio) * (below.state == .short ? Self.shortPart : 0.5)
         }
     }
 

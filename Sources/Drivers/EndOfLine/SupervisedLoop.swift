@@ -7,6 +7,8 @@ struct SupervisedLoop: Sendable {
     let wiring: LoopWiring
     /// The count that an open loop reads: the reference.
     let fullScale: Int
+    /// As it is described in the site file.
+    let facts: LoopFacts
     private var judge: LoopJudge
     private let text: String
     /// What a shorted or cut loop is called, and a masked detector; nil: a fault of the point.
@@ -69,9 +71,10 @@ extension SupervisedLoop {
         if let known {
             fullScale = known
         } else {
-            fullScale = table.integer("full-scale", in: 100...Self.mostCounts)
+            fullScale = table.integer("full-scale", in: Self.fewestCounts...Self.mostCounts)
         }
         wiring = Self.wiring(table, fullScale: fullScale)
+        facts = Self.facts(table, name, wiring, fullScale, fullScaleIsKnown: known != nil)
         judge = LoopJudge(wiring)
         text = settings.has("text") ? settings.string("text", limit: 128) : name
         let kind = EventKind.named(settings.optionalString("kind") ?? "")
@@ -90,7 +93,8 @@ extension SupervisedLoop {
             wiring.levels.contains { $0.state == .masked } ? said(isFire ? "fire-trouble" : "detector-tamper") : nil
     }
 
-    /// No converter has more.
+    /// With fewer the states are steps of a few counts; no converter has more than the most.
+    static let fewestCounts = 100
     private static let mostCounts = 16_777_216
     private static let mostOhms = 1_000_000
 
@@ -112,14 +116,18 @@ extension SupervisedLoop {
     private static func wiring(_ table: Settings, fullScale: Int) -> LoopWiring {
         let pullUp = table.has("pull-up") ? ohms(table, "pull-up") ?? 0 : nil
         if pullUp == 0 { table.refuse("pull-up", "expected a resistor, as 1000 or \"4k7\"") }
+        let ends = ends(table, fullScale, isInOhms: pullUp != nil)
         func ratio(_ key: String) -> Double {
-            guard let pullUp else { return Double(count(table, key, of: fullScale)) / Double(max(1, fullScale)) }
+            guard let pullUp else { return Double(count(table, key, ends)) / Double(max(1, fullScale)) }
             return LoopWiring.ratio(ohms: ohms(table, key), pullUp: pullUp)
         }
         let (normal, alarm) = (ratio("normal"), ratio("alarm"))
         let masked = table.has("masked") ? ratio("masked") : nil
         do {
-            return try LoopWiring(normal: normal, alarm: alarm, masked: masked)
+            return try LoopWiring(
+                normal: normal, alarm: alarm, masked: masked,
+                short: Double(ends.lowerBound) / Double(max(1, fullScale)),
+                open: Double(ends.upperBound) / Double(max(1, fullScale)))
         } catch {
             table.refuse(
                 error.first.state == .short || error.first.state == .open
@@ -128,6 +136,35 @@ extension SupervisedLoop {
                     + "\(percent(LoopWiring.leastDistance)): they cannot be told apart; choose other resistors")
             return .singleResistor
         }
+    }
+
+    /// What a shorted and an open loop count: `short` and `open`, where they were measured.
+    private static func ends(_ table: Settings, _ fullScale: Int, isInOhms: Bool) -> ClosedRange<Int> {
+        for key in ["short", "open"] where isInOhms && table.has(key) {
+            table.refuse(key, "a count that was measured does not go with pull-up: give all states as counts, or none")
+        }
+        let short = table.integer("short", in: 0...max(0, fullScale), default: 0)
+        let open = table.integer("open", in: 0...max(0, fullScale), default: fullScale)
+        guard !isInOhms, short < open else {
+            if !isInOhms { table.refuse("open", "expected more than short, \(short), found \(open)") }
+            return 0...max(0, fullScale)
+        }
+        return short...open
+    }
+
+    private static func facts(
+        _ table: Settings, _ name: String, _ wiring: LoopWiring, _ fullScale: Int, fullScaleIsKnown: Bool
+    ) -> LoopFacts {
+        func count(_ state: LoopWiring.State) -> Int? {
+            wiring.levels.first { $0.state == state }.map { Int(($0.ratio * Double(fullScale)).rounded()) }
+        }
+        func measured(_ key: String) -> Int? {
+            table.has(key) && !table.has("pull-up") ? table.integer(key, in: 0...max(0, fullScale)) : nil
+        }
+        return LoopFacts(
+            point: name, fullScale: fullScale, fullScaleIsKnown: fullScaleIsKnown, normal: count(.normal) ?? 0,
+            alarm: count(.alarm) ?? fullScale, masked: count(.masked), short: measured("short"),
+            open: measured("open"), isInOhms: table.has("pull-up"))
     }
 
     private static func described(_ level: LoopWiring.Level) -> String { "\(level.state) (\(percent(level.ratio)))" }
@@ -148,12 +185,12 @@ extension SupervisedLoop {
         }
     }
 
-    /// A count as it was measured, "closed" (0) or "open" (the full scale).
-    private static func count(_ table: Settings, _ key: String, of fullScale: Int) -> Int {
-        switch table.nameOrNumber(key, in: 0...max(1, fullScale)) {
+    /// A count as it was measured, "closed" (what a shorted loop counts) or "open".
+    private static func count(_ table: Settings, _ key: String, _ ends: ClosedRange<Int>) -> Int {
+        switch table.nameOrNumber(key, in: ends) {
         case .number(let count): return count
-        case .name("closed"): return 0
-        case .name("open"): return fullScale
+        case .name("closed"): return ends.lowerBound
+        case .name("open"): return ends.upperBound
         case .name(let text):
             if !text.isEmpty {
                 table.refuse(
@@ -161,7 +198,7 @@ extension SupervisedLoop {
                     "expected the count that was measured, or \"open\" or \"closed\", found \"\(text)\"; for ohms give pull-up"
                 )
             }
-            return 0
+            return ends.lowerBound
         }
     }
 
@@ -189,11 +226,10 @@ extension Moment {
 }
 
 extension SupervisedLoop {
-    /// A count and what it is, for a person who watches, or learns a loop's values: "door 2731 of 4095 (67 %): alarm".
-    func described(_ count: Double) -> String {
-        let ratio = count / Double(max(1, fullScale))
-        guard ratio.isFinite, abs(count) < 1e15 else { return "\(name): no number" }
-        let whole = Int(count.rounded())
-        return "\(name) \(whole) of \(fullScale) (\(Int((ratio * 100).rounded())) %): \(wiring.state(at: ratio))"
+    /// A count and what it is, for a person who watches, or learns the loop's values.
+    func reading(_ count: Double) -> LoopReading {
+        LoopReading(
+            point: name, count: count, fullScale: fullScale,
+            state: "\(wiring.state(at: count / Double(max(1, fullScale))))")
     }
 }

@@ -3,6 +3,15 @@
 /// Times are nanoseconds of the edges' own clock. Debouncing is done in the edges' time, not in the time they are read:
 /// a pulse that was long enough is told even when both of its edges are read late and together.
 struct Contact: Sendable {
+    struct Edge: Sendable, Hashable {
+        /// Nanoseconds of the edges' own clock.
+        var at: Int64
+        /// What the line was from then on.
+        var level: Bool
+        /// Edges before this one were lost.
+        var isAfterGap = false
+    }
+
     enum Change: Sendable, Hashable {
         /// The line stands at this level since then.
         case level(Bool, since: Int64)
@@ -36,20 +45,20 @@ struct Contact: Sendable {
     }
 
     /// What reading the line brought: its edges in order, then its level, read at `now`.
-    /// - Parameter lost: there may have been more edges than the kernel kept. The level is then the only truth.
-    mutating func observe(edges: [(at: Int64, level: Bool)], level current: Bool, lost: Bool, at now: Int64) -> [Change]
-    {
+    /// - Parameter lost: after the last of these edges there may have been more than the kernel kept. The level is then
+    ///   the only truth.
+    mutating func observe(edges: [Edge], level current: Bool, lost: Bool, at now: Int64) -> [Change] {
         var changes: [Change] = []
-        for edge in edges { move(to: edge.level, at: min(edge.at, now), &changes) }
-        if lost {
-            // What passed between the last edge that was kept and now is unknown, so the level counts from now.
-            let unseen = now - since
-            if unseen >= debounce {
-                fault(
-                    "it changed more often than could be read; changes of up to \(unseen / 1_000_000) ms were missed",
-                    at: now, &changes)
+        for edge in edges {
+            let time = min(edge.at, now)
+            if edge.isAfterGap {
+                resume(as: edge.level, at: time, &changes)
+            } else {
+                move(to: edge.level, at: time, &changes)
             }
-            (level, since, moving) = (current, max(since, now), moving ?? now)
+        }
+        if lost {
+            resume(as: current, at: now, &changes)
         } else if current != level {
             move(to: current, at: now, &changes)
         }
@@ -74,6 +83,17 @@ struct Contact: Sendable {
         level = next
         since = time
         moving = moving ?? time
+    }
+
+    /// What passed since the last edge that was kept is unknown, so the level counts from now.
+    private mutating func resume(as next: Bool, at time: Int64, _ changes: inout [Change]) {
+        let unseen = time - since
+        if unseen >= debounce {
+            fault(
+                "it changed more often than could be read; changes of up to \(unseen / 1_000_000) ms were missed",
+                at: time, &changes)
+        }
+        (level, since, moving) = (next, max(since, time), moving ?? time)
     }
 
     private mutating func settle(at time: Int64, _ changes: inout [Change]) {

@@ -68,7 +68,7 @@ final class GPIOBoard {
         let chip = chips[place.chip]
         let result = gpio_input_open(
             &input, chip, UInt32(place.offset), "larmnod \(point.name)".clipped(to: Int(GPIO_NAME_SIZE) - 1),
-            point.activeLow, point.bias.inC, UInt32(point.debounce.milliseconds * 1000))
+            point.activeLow, point.bias.inC)
         guard result == 0 else {
             let line = "\(finder.chips[place.chip].described) line \(place.offset)"
             throw DeviceError("point \(point.name): \(refusal(-result, of: line, chip, place.offset, point))")
@@ -82,12 +82,16 @@ final class GPIOBoard {
     ) -> String {
         switch error {
         case EBUSY: return held(line, chip, offset)
-        case EOPNOTSUPP where point.bias != .asIs, EINVAL where point.bias != .asIs:
+        case EOPNOTSUPP, EINVAL, Self.notSupported:
+            guard point.bias != .asIs else { return "cannot take \(line) as input: \(errorText(error))" }
             return "\(line) cannot do what is asked (\(errorText(error))); set bias = \"as-is\" and use a resistor"
         default:
             return "cannot take \(line) as input: \(errorText(error))"
         }
     }
+
+    /// The kernel's own ENOTSUPP, which some drivers of chips let out.
+    private static let notSupported: Int32 = 524
 
     private func held(_ line: String, _ chip: OpaquePointer, _ offset: Int) -> String {
         let holder = Self.names { gpio_line_about(chip, UInt32(offset), $0, $1) }?.second ?? ""
@@ -143,12 +147,13 @@ final class GPIOInput {
     }
 
     /// The edges that nobody has read yet. Never blocks.
-    func edges() throws(DeviceError) -> (edges: [(at: Int64, level: Bool)], lost: Bool) {
+    func edges() throws(DeviceError) -> (edges: [Contact.Edge], lost: Bool) {
         var edges = [gpio_edge](repeating: gpio_edge(), count: Int(gpio_unread_edges))
         var lost = false
         let count = gpio_input_edges(&input, &edges, &lost)
         guard count >= 0 else { throw self.lost(-count) }
-        return (edges.prefix(Int(count)).map { ($0.at, $0.rising) }, lost)
+        let read = edges.prefix(Int(count)).map { Contact.Edge(at: $0.at, level: $0.rising, isAfterGap: $0.after_gap) }
+        return (read, lost)
     }
 
     private func lost(_ error: Int32) -> DeviceError {

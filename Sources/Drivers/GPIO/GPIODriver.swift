@@ -1,6 +1,4 @@
 import AlarmProtocol
-import CGPIO
-import Glibc
 
 /// Contacts on the board's own inputs, and relays and lamps on its outputs: `[device.gpio.NAME]`. See README.md beside this file.
 public struct GPIODriver: Driver {
@@ -27,7 +25,7 @@ public struct GPIODriver: Driver {
                 table.refuse("line", "the same line as point \(other)")
             }
         }
-        SupplyWatch.check(points, settings.points)
+        SupplyWatch.check(points.map(\.contact), settings.points)
         for (output, table) in zip(outputs, settings.outputs) {
             if let other = users.updateValue(output.name, forKey: output.line) {
                 table.refuse("line", "the same line as \(other)")
@@ -41,7 +39,7 @@ public struct GPIODriver: Driver {
         defer { lines.driven.release() }
         let faults = try open(points, outputs, &lines)
         guard let failure = faults.first?.error, lines.watched.isEmpty, lines.driven.isEmpty else {
-            guard try host.deliver(faults.map(\.signal), driving: { try lines.driven.drive() }) else { return }
+            guard host.deliver(faults.map(\.signal), driving: { lines.driven.driveWhatObeys() }) else { return }
             return try watch(&lines, host)
         }
         throw failure
@@ -54,18 +52,7 @@ public struct GPIODriver: Driver {
         var supplies: [SupplyWatch]
         init(_ host: any Host, _ points: [GPIOPoint]) {
             driven = GPIOOutputs(host)
-            supplies = SupplyWatch.all(of: points)
-        }
-
-        /// Tells the supplies what the contacts told, and adds what they make of it.
-        mutating func judgeSupplies(_ host: any Host) -> [Signal] {
-            supplies.indices.compactMap { index in
-                for one in watched where one.point.supply == supplies[index].name {
-                    guard let told = one.told else { continue }
-                    supplies[index].take(one.point.name, isClosed: told.level, since: told.since)
-                }
-                return supplies[index].report(occurred: host.now)
-            }
+            supplies = SupplyWatch.all(of: points.map(\.contact))
         }
     }
 
@@ -115,8 +102,8 @@ public struct GPIODriver: Driver {
         var nextRetry = ContinuousClock.now + Self.retry
         while true {
             let pulse = try lines.driven.drive()
-            let now = Clocks(host)
-            let settling = lines.watched.compactMap { $0.deadline }.min().map(now.instant)
+            let now = ContactClocks(host)
+            let settling = lines.watched.compactMap(\.contact.deadline).min().map(now.instant)
             let deadline = [nextBackstop, settling, pulse].compactMap(\.self).min() ?? nextBackstop
             var ready: Set<Int32> = []
             switch host.wait(for: lines.watched.map(\.input.descriptor), until: deadline) {
@@ -128,16 +115,19 @@ public struct GPIODriver: Driver {
             let isBackstop = ContinuousClock.now >= nextBackstop
             if isBackstop { nextBackstop = .now + Self.backstop }
             var signals = lines.driven.takeNews()
+            // A line that is lost takes nothing with it of what the others have said.
+            var failure: DeviceError?
             for index in lines.watched.indices {
-                let isDue = lines.watched[index].deadline.map { $0 <= monotonicNanoseconds() } ?? false
+                let isDue = lines.watched[index].contact.deadline.map { $0 <= monotonicNanoseconds() } ?? false
                 guard isBackstop || isDue || ready.contains(lines.watched[index].input.descriptor) else { continue }
-                signals += try lines.watched[index].read(host)
+                do throws(DeviceError) { signals += try lines.watched[index].read(host) } catch { failure = error }
             }
-            host.answers()
+            if failure == nil { host.answers() }
             // In the order they happened, over all lines.
             signals.sort { ($0.occurred?.uptime ?? .max) < ($1.occurred?.uptime ?? .max) }
-            signals += lines.judgeSupplies(host)
-            guard try host.deliver(signals, driving: { try lines.driven.drive() }) else { return }
+            signals += lines.supplies.judge(lines.watched.map(\.contact), occurred: host.now)
+            guard host.deliver(signals, driving: { lines.driven.driveWhatObeys() }) else { return }
+            if let failure { throw failure }
             if ContinuousClock.now >= nextRetry {
                 nextRetry = .now + Self.retry
                 openMissing(&lines)
@@ -160,20 +150,12 @@ extension GPIODriver {
 private struct Watched {
     let point: GPIOPoint
     let input: GPIOInput
-    var contact: HeldContact
-    private var reset: PanelReset
-    /// The level that was last found, and since when.
-    private(set) var told: (level: Bool, since: Int64)?
+    var contact: WatchedContact
 
     init(_ point: GPIOPoint, _ input: GPIOInput) throws(DeviceError) {
         self.point = point
         self.input = input
-        reset = PanelReset(
-            within: point.resetWithin.milliseconds * 1_000_000, activeLevel: point.activeLevel)
-        let debounce = gpio_kernel_debounces() ? 0 : point.debounce.milliseconds * 1_000_000
-        contact = HeldContact(
-            level: try input.level(), at: monotonicNanoseconds(), debounce: debounce,
-            hold: point.hold.milliseconds * 1_000_000)
+        contact = WatchedContact(point.contact, level: try input.level(), at: monotonicNanoseconds())
     }
 
     /// Reads the edges and, after them, the level: the kernel keeps only so many edges.
@@ -183,52 +165,10 @@ private struct Watched {
         if host.isWatched {
             // What is too short to be told can be seen all the same.
             for edge in edges { host.trace(Passage(.received, [], "\(point.name) \(edge.level ? "closes" : "opens")")) }
-            if lost { host.trace(Passage(.received, [], "\(point.name): more edges than the kernel keeps")) }
+            if lost || edges.contains(where: \.isAfterGap) {
+                host.trace(Passage(.received, [], "\(point.name): more edges than the kernel keeps"))
+            }
         }
-        let clocks = Clocks(host)
-        let changes = contact.observe(edges: edges, level: level, lost: lost, at: clocks.edges)
-        for case .level(let level, let since) in changes { told = (level, since) }
-        return reset.take(changes, at: clocks.edges).map { signal($0, clocks) }
+        return contact.observe(edges: edges, level: level, lost: lost, at: ContactClocks(host))
     }
-
-    /// When to read the line again though it says nothing; nil when there is no need.
-    var deadline: Int64? { [contact.deadline, reset.deadline].compactMap(\.self).min() }
-
-    private func signal(_ told: PanelReset.Told, _ clocks: Clocks) -> Signal {
-        switch told {
-        case .change(.level(let level, let since)):
-            return Signal(point: point.name, .active(level == point.activeLevel), occurred: clocks.moment(since))
-        case .change(.restless(let why, let time)):
-            return Signal(point: point.name, .fault("contact \(point.name): \(why)"), occurred: clocks.moment(time))
-        case .change(.calm(let time)): return Signal(point: point.name, .healthy, occurred: clocks.moment(time))
-        case .again(let time, let after):
-            return Signal(
-                point: point.name, .call,
-                text: "\(point.text) (again after \(after / 1_000_000) ms: reset at the panel?)",
-                occurred: clocks.moment(time))
-        }
-    }
-}
-
-/// The clock of the edges (CLOCK_MONOTONIC) and the host's, read together, so that one can be said in the other.
-private struct Clocks {
-    let edges = monotonicNanoseconds()
-    let instant = ContinuousClock.now
-    let host: Moment
-
-    init(_ host: any Host) { self.host = host.now }
-
-    func instant(_ time: Int64) -> ContinuousClock.Instant { instant + .nanoseconds(time - edges) }
-
-    func moment(_ time: Int64) -> Moment {
-        let age = max(0, edges - time) / 1_000_000
-        return Moment(utc: host.utc - age, uptime: host.uptime - age, clock: host.clock)
-    }
-}
-
-/// CLOCK_MONOTONIC, which the kernel stamps edges with.
-private func monotonicNanoseconds() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
 }

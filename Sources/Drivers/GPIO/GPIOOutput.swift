@@ -132,6 +132,10 @@ struct GPIOOutputs {
         return deadline
     }
 
+    /// As `drive`, while something is being stored that must not be lost with an output: one that cannot be driven is told by
+    /// the next `drive`.
+    mutating func driveWhatObeys() -> ContinuousClock.Instant? { try? drive() }
+
     /// What there is to report of the outputs themselves, once.
     mutating func takeNews() -> [Signal] {
         defer { news = [] }

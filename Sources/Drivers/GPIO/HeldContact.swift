@@ -20,18 +20,16 @@ struct HeldContact: Sendable {
     var told: Bool? { hold > 0 ? held?.told : contact.told }
 
     /// As `Contact.observe`.
-    mutating func observe(
-        edges: [(at: Int64, level: Bool)], level: Bool, lost: Bool, at now: Int64
-    ) -> [Contact.Change] {
+    mutating func observe(edges: [Contact.Edge], level: Bool, lost: Bool, at now: Int64) -> [Contact.Change] {
         let settled = contact.observe(edges: edges, level: level, lost: lost, at: now)
         guard hold > 0 else { return settled }
         var changes: [Contact.Change] = []
-        var levels: [(at: Int64, level: Bool)] = []
+        var levels: [Contact.Edge] = []
         for change in settled {
             switch change {
             case .level(let level, let since):
                 if held == nil { held = Contact(level: level, at: since, debounce: hold) }
-                levels.append((since, level))
+                levels.append(Contact.Edge(at: since, level: level))
             case .restless:
                 bounces = true
                 if !wavers { changes.append(change) }

@@ -72,9 +72,16 @@ struct LineFinder: Sendable {
     }
 
     private func line(_ name: String, in candidates: [Int]) throws(DeviceError) -> LinePlace {
-        let found = candidates.flatMap { chip in
-            chips[chip].lines.indices.filter { chips[chip].lines[$0] == name }.map { LinePlace(chip: chip, offset: $0) }
+        func lines(where fits: (String) -> Bool) -> [LinePlace] {
+            candidates.flatMap { chip in
+                chips[chip].lines.indices.filter { fits(chips[chip].lines[$0]) }.map {
+                    LinePlace(chip: chip, offset: $0)
+                }
+            }
         }
+        var found = lines { $0 == name }
+        // Device trees of the BeagleBone say what else a pin does behind its name, not all the same: "P9_12 [gpio1_28]".
+        if found.isEmpty { found = lines { $0.hasPrefix("\(name) [") } }
         if found.count > 1 {
             let places = found.map { "\(chips[$0.chip].described) line \($0.offset)" }.joined(separator: ", ")
             throw DeviceError(

@@ -24,11 +24,12 @@ struct SupplyWatch: Sendable {
         var isFirst = true
     }
 
-    /// - Parameter points: the points on this supply.
-    init(_ name: String, points: [GPIOPoint]) {
+    /// - Parameter contacts: those on this supply.
+    init(_ name: String, _ contacts: [ContactSettings]) {
         self.name = name
-        contacts = Dictionary(
-            points.map { ($0.name, Contact(isClosedAtRest: !$0.activeLevel)) }, uniquingKeysWith: { first, _ in first })
+        self.contacts = Dictionary(
+            contacts.map { ($0.name, Contact(isClosedAtRest: !$0.activeLevel)) },
+            uniquingKeysWith: { first, _ in first })
     }
 
     /// A contact of this supply was found closed or open.
@@ -67,14 +68,14 @@ struct SupplyWatch: Sendable {
 }
 
 extension SupplyWatch {
-    /// One for each supply that the points name.
-    static func all(of points: [GPIOPoint]) -> [SupplyWatch] {
-        Dictionary(grouping: points.filter { $0.supply != nil }, by: { $0.supply ?? "" })
-            .sorted { $0.key < $1.key }.map { SupplyWatch($0.key, points: $0.value) }
+    /// One for each supply that the contacts name.
+    static func all(of contacts: [ContactSettings]) -> [SupplyWatch] {
+        Dictionary(grouping: contacts.filter { $0.supply != nil }, by: { $0.supply ?? "" })
+            .sorted { $0.key < $1.key }.map { SupplyWatch($0.key, $0.value) }
     }
 
     /// Refuses a supply that cannot tell of its loss, and a point that has the name of one.
-    static func check(_ points: [GPIOPoint], _ tables: [Settings]) {
+    static func check(_ points: [ContactSettings], _ tables: [Settings]) {
         for (point, table) in zip(points, tables) {
             if points.contains(where: { point.name == "supply-\($0.supply ?? "")" && $0.supply != nil }) {
                 table.problems.add(
@@ -88,6 +89,19 @@ extension SupplyWatch {
                     "the loss of supply \(supply) shows when contacts that are closed at rest open together: at least two "
                         + "points of this device must name it that are normally-closed or fail-safe")
             }
+        }
+    }
+}
+
+extension [SupplyWatch] {
+    /// Tells the supplies what was found of the contacts, and gives what they make of it.
+    mutating func judge(_ contacts: [WatchedContact], occurred: Moment) -> [Signal] {
+        indices.compactMap { index in
+            for one in contacts where one.settings.supply == self[index].name {
+                guard let told = one.told else { continue }
+                self[index].take(one.settings.name, isClosed: told.level, since: told.since)
+            }
+            return self[index].report(occurred: occurred)
         }
     }
 }

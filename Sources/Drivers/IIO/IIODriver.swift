@@ -1,7 +1,7 @@
 import AlarmProtocol
 
 /// Supervised loops on the analogue inputs of Linux (Industrial I/O): `[device.iio.NAME]`. See README.md beside this file.
-public struct IIODriver: Driver {
+public struct IIODriver: LoopDriver {
     public static let name = "iio"
 
     /// The converter's name or label.
@@ -19,8 +19,6 @@ public struct IIODriver: Driver {
     private static let patience = 3
     /// Whether it is still the same converter is looked at this often, and missing channels are looked for again.
     private static let review: Duration = .seconds(2)
-    /// What is read is shown to who watches this often.
-    private static let showing: Duration = .seconds(1)
     /// A round that takes longer reads too seldom to judge by.
     private static let longestRound: Duration = .milliseconds(500)
 
@@ -48,6 +46,8 @@ public struct IIODriver: Driver {
         }
     }
 
+    public var loopFacts: [LoopFacts] { points.map(\.loop.facts) }
+
     public func run(_ host: any Host) throws {
         let converter = try IIOConverter(device, in: directory)
         let reference = try reference.map { name throws(DeviceError) in try converter.channel(name) }
@@ -55,7 +55,6 @@ public struct IIODriver: Driver {
         var failures = 0
         var next = ContinuousClock.now
         var nextReview = next
-        var nextShowing = next
         var hasWarned = false
         while true {
             let began = ContinuousClock.now
@@ -83,10 +82,7 @@ public struct IIODriver: Driver {
                 failures += 1
                 if failures >= Self.patience { throw error }
             }
-            if began >= nextShowing {
-                for one in watched { if let shown = one.shown { host.trace(Passage(.received, [], shown)) } }
-                nextShowing = began + Self.showing
-            }
+            if host.isWatched { for reading in watched.compactMap(\.reading) { host.measured(reading) } }
             guard host.deliver(signals) else { return }
             // What was missed is not made up for.
             next = max(next + interval, .now)
@@ -115,8 +111,8 @@ public struct IIODriver: Driver {
         private var failures = 0
         private var isInFault = false
         private(set) var error: DeviceError?
-        /// The last reading, for a person who watches or learns.
-        private(set) var shown: String?
+        /// What this round read of it.
+        private(set) var reading: LoopReading?
 
         init(_ point: IIOPoint) {
             self.point = point
@@ -145,6 +141,7 @@ public struct IIODriver: Driver {
 
         /// One reading: what there is to report, and whether it could be read.
         mutating func read(whole: Double?, _ moment: Moment) -> ([Signal], Bool) {
+            reading = nil
             guard let channel else { return ([], false) }
             do throws(DeviceError) {
                 let value = try channel.reading(relativeTo: whole)
@@ -157,7 +154,7 @@ public struct IIODriver: Driver {
                     signals.append(Signal(point: point.name, .healthy))
                 }
                 signals += loop.take(count / Double(max(1, loop.fullScale)), at: .now, moment: moment)
-                shown = loop.described(count)
+                reading = loop.reading(count)
                 return (signals, true)
             } catch {
                 self.error = error
@@ -165,7 +162,6 @@ public struct IIODriver: Driver {
                 guard failures >= IIODriver.patience else { return ([], false) }
                 // What comes after is a first reading again.
                 loop.pause()
-                shown = nil
                 return ([fault(error)].compactMap(\.self), false)
             }
         }

@@ -52,16 +52,14 @@ struct BusBudget: Sendable, Hashable {
         }
         round = units.map { measured[$0.number] ?? $0.time }.reduce(.zero, +)
         longestWait = max(interval, round)
-        // A silent unit that has answered before is waited for no longer than is left of two intervals, but as long as any
-        // reply needs (`BusSchedule`).
+        // A silent unit that has answered before is waited for no longer than the others can spare, but as long as any reply
+        // needs (`BusSchedule`).
         let round = round
         let interval = interval
+        let farthest = BusSchedule.farthestApart(interval)
         let shortest = driver.shortestPatience
-        let silent =
-            units.map { unit in
-                min(unit.timeout, max(shortest, interval * 19 / 10 - round))
-            }.max() ?? .zero
-        let first = min(silent, max(shortest, interval * 9 / 10))
+        let silent = units.map { min($0.timeout, max(shortest, farthest - round)) }.max() ?? .zero
+        let first = min(silent, max(shortest, farthest - interval))
         longestWaitWithOneSilent =
             units.count > 1 ? max(longestWait, round + silent, interval + first) : longestWait
     }

@@ -25,6 +25,10 @@ struct BusSchedule: Sendable {
     /// And every fourth time while it has never answered: nothing is known of it.
     static let wholeTryOf = 4
 
+    /// How far apart a silent unit may push the others' readings: one and a half intervals. The other half of the second
+    /// interval is for what the box itself takes: the commit of the fault, above all, on a slow card.
+    static func farthestApart(_ interval: Duration) -> Duration { interval * 3 / 2 }
+
     private struct Unit {
         let number: Int
         /// The most that may be waited for its reply.
@@ -110,11 +114,11 @@ struct BusSchedule: Sendable {
         return min(unit.timeout, max(shortest, slowest * 2 + .milliseconds(20)))
     }
 
-    /// What it may take without keeping another for two intervals from its last reading.
+    /// What it may take without pushing another's readings too far apart.
     private func allowed(_ unit: Unit, at now: Instant) -> Duration {
         let others = units.filter { !$0.isFailing && $0.isWell && $0.number != unit.number }
         guard let first = others.compactMap(\.polled).min() else { return unit.timeout }
-        return max(.zero, first + interval * 19 / 10 - now)
+        return max(.zero, first + Self.farthestApart(interval) - now)
     }
 
     /// A unit's reply came after this time.
@@ -169,6 +173,9 @@ struct BusSchedule: Sendable {
         units[index].due = now + Self.busyPause
         return false
     }
+
+    /// It does not fail (a unit that says "busy" for a while does not).
+    func isPatient(_ number: Int) -> Bool { index(of: number).map { !units[$0].isFailing } ?? true }
 
     /// Nothing was asked of the unit, or it is to be asked again: its turn comes at this time.
     mutating func postpone(_ number: Int, to time: Instant) {

@@ -3,7 +3,7 @@ import Glibc
 
 /// Inputs and outputs on a Modbus bus, RTU or TCP: `[device.modbus.NAME]`. See README.md beside this file. It writes what
 /// is declared as an output, and nothing else.
-public struct ModbusDriver: Driver {
+public struct ModbusDriver: LoopDriver {
     public static let name = "modbus"
 
     let bus: BusSettings
@@ -96,6 +96,8 @@ public struct ModbusDriver: Driver {
     /// How seldom a supervised loop may be read.
     static let slowestLoop: Duration = .milliseconds(500)
 
+    public var loopFacts: [LoopFacts] { loops.sorted { $0.key < $1.key }.map(\.value.facts) }
+
     public var notices: [String] { BusBudget(self).warning.map { ["the bus \($0)"] } ?? [] }
 
     /// The units that are asked for anything.
@@ -124,9 +126,15 @@ public struct ModbusDriver: Driver {
         return think + serial.line.characterTime * longest
     }
 
-    public func run(_ host: any Host) throws {
+    public func run(_ host: any Host) throws { try poll(host, clearsLatches: true) }
+
+    /// Reads the units and writes nothing, not even the coils that clear latches: for a host that stores nothing
+    /// (`larmnod monitor --alone`). Only for a bus without outputs.
+    public func listen(_ host: any Host) throws { try poll(host, clearsLatches: false) }
+
+    private func poll(_ host: any Host, clearsLatches: Bool) throws {
         let link = try ModbusLink(bus)
-        var poller = ModbusPoller(self, link, host)
+        var poller = ModbusPoller(self, link, host, clearsLatches: clearsLatches)
         do { try poller.run() } catch is Stopped { poller.switchOff() }
     }
 

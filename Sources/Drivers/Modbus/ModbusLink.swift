@@ -59,6 +59,8 @@ final class ModbusLink {
     private let context: OpaquePointer
     /// On a serial bus the port is ours: locked, checked and closed by us; libmodbus only reads and writes it.
     private let port: SerialPort?
+    /// The last request's number, over a network.
+    private var transaction: UInt16 = 0
 
     init(_ settings: BusSettings) throws {
         self.settings = settings
@@ -106,7 +108,7 @@ final class ModbusLink {
             let why = errno == EINPROGRESS ? errorText(ETIMEDOUT) : errorText(errno)
             throw DeviceError("cannot connect to \(settings.described): \(why); check address, cable and supply")
         }
-        modbus_flush(context)
+        try flush()
     }
 
     /// How long the next requests may take, from their beginning to the end of their replies; at most a second.
@@ -122,58 +124,95 @@ final class ModbusLink {
     }
 
     /// Asks a unit for a block and waits for the reply, at most as long as is allowed.
+    /// - Parameter host: shown what passes, where somebody watches.
     /// - Throws: `DeviceError` when the port or the connection is lost.
-    func read(_ block: ReadBlock) throws -> ModbusReply {
-        let count = Int32(block.count)
-        let start = Int32(block.start)
-        guard modbus_set_slave(context, Int32(block.unit)) == 0 else { throw lost(errno) }
-        // Always of full length, whatever is asked for: a unit that answers with more must not reach beyond the end.
-        var registers = [UInt16](repeating: 0, count: Int(MODBUS_MAX_READ_REGISTERS) + 3)
-        var bits = [UInt8](repeating: 0, count: Int(MODBUS_MAX_READ_BITS) + 48)
-        errno = 0
-        let got =
-            switch block.table {
-            case .coil: modbus_read_bits(context, start, count, &bits)
-            case .discreteInput: modbus_read_input_bits(context, start, count, &bits)
-            case .holdingRegister: modbus_read_registers(context, start, count, &registers)
-            case .inputRegister: modbus_read_input_registers(context, start, count, &registers)
-            }
-        let error = errno
-        if got == count {
-            return .values(
-                block.table.isBits ? bits.prefix(block.count).map(UInt16.init) : Array(registers.prefix(block.count)))
-        }
-        guard got < 0 else { return .garbled("a reply of \(got) values instead of \(count)") }
-        return try reply(for: error)
+    func read(_ block: ReadBlock, showing host: any Host) throws -> ModbusReply {
+        try exchange(block.request, showing: host, asked: block.asked, meaning: block.meaning)
     }
 
     /// Has a unit set a block of outputs to these bits, in the block's order, and waits for its confirmation, at most as
-    /// long as is allowed. The values of the reply are the bits.
+    /// long as is allowed.
     /// - Throws: `DeviceError` when the port or the connection is lost.
-    func write(_ block: WriteBlock, _ bits: [Bool]) throws -> ModbusReply {
-        guard modbus_set_slave(context, Int32(block.unit)) == 0 else { throw lost(errno) }
-        let start = Int32(block.start)
-        errno = 0
-        let got: Int32
-        switch block.place {
-        case .coil where bits.count == 1: got = modbus_write_bit(context, start, bits[0] ? 1 : 0)
-        case .coil: got = modbus_write_bits(context, start, Int32(bits.count), bits.map { $0 ? 1 : 0 })
-        case .bit(let bit):
-            let mask = UInt16(1) << UInt16(bit)
-            got = modbus_mask_write_register(context, start, ~mask, bits.first ?? false ? mask : 0)
-        }
-        let error = errno
-        return got >= 0 ? .values(bits.map { $0 ? 1 : 0 }) : try reply(for: error)
+    func write(_ block: WriteBlock, _ bits: [Bool], showing host: any Host) throws -> ModbusReply {
+        try exchange(block.request(bits), showing: host, asked: block.asked(bits), meaning: block.meaning)
     }
 
-    /// Throws away what has been received.
-    func flush() { modbus_flush(context) }
+    private func exchange(
+        _ request: [UInt8], showing host: any Host, asked: @autoclosure () -> String,
+        meaning: (ModbusReply, Duration) -> String
+    ) throws -> ModbusReply {
+        transaction &+= 1
+        let frame = ModbusFrame(
+            kind: settings.isSerial ? .serial : .network(transaction: transaction), request: request)
+        let isWatched = host.isWatched
+        if isWatched { host.trace(Passage(.sent, frame.bytes, asked())) }
+        let began = ContinuousClock.now
+        let (received, reply) = try exchange(frame)
+        if isWatched { host.trace(Passage(.received, received, meaning(reply, began.duration(to: .now)))) }
+        return reply
+    }
 
-    private func reply(for error: Int32) throws -> ModbusReply {
+    /// libmodbus sends and receives whole frames; what they say is judged here, the unit of a reply over a network
+    /// included, which it takes on trust.
+    private func exchange(_ frame: ModbusFrame) throws -> (received: [UInt8], ModbusReply) {
+        guard modbus_set_slave(context, Int32(frame.request.first ?? 0)) == 0 else { throw lost(errno) }
+        errno = 0
+        let sent: Int
+        switch frame.kind {
+        case .serial:
+            sent = Int(modbus_send_raw_request(context, frame.request, Int32(frame.request.count)))
+        case .network:
+            // Its own sending of such frames has no transaction number.
+            let bytes = frame.bytes
+            sent = send(modbus_get_socket(context), bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        }
+        guard sent == frame.bytes.count else { return ([], try failure(sent < 0 ? errno : EIO)) }
+        // The longest frame that there is, and room.
+        var buffer = [UInt8](repeating: 0, count: Int(MODBUS_MAX_ADU_LENGTH) + 4)
+        errno = 0
+        let count = modbus_receive_confirmation(context, &buffer)
+        guard count >= 0 else {
+            let error = errno
+            // It has received a whole frame, and does not say how long.
+            let isFrame = error == MODBUS_ENOBASE + Self.wrongChecksum
+            let bytes = isFrame ? Array(buffer.prefix(ModbusFrame.length(of: buffer))) : []
+            return (bytes, try failure(error))
+        }
+        // It leaves out what another unit has sent, and keeps only the frame's first byte: the unit.
+        if count == 0 { return ([], .garbled("unit \(buffer[0]) answers in its place")) }
+        let received = Array(buffer.prefix(Int(count)))
+        return (received, frame.reply(in: received))
+    }
+
+    /// What a unit may send unasked between two requests. More is no late reply: somebody sends without end.
+    private static let mostStrayBytes = 65_536
+
+    /// Throws away what has been received.
+    /// - Throws: `DeviceError` when it does not end: libmodbus's own way would go on for ever.
+    func flush() throws {
+        guard !settings.isSerial else {
+            modbus_flush(context)
+            return
+        }
+        var waste = [UInt8](repeating: 0, count: 4096)
+        var total = 0
+        while total < Self.mostStrayBytes {
+            let count = recv(modbus_get_socket(context), &waste, waste.count, Int32(MSG_DONTWAIT))
+            // Nothing is left, or the connection is lost, which the next request will tell.
+            guard count > 0 else { return }
+            total += count
+        }
+        throw DeviceError(
+            "Modbus at \(settings.described): it sends without end what nobody has asked for; is this a Modbus device?")
+    }
+
+    /// EMBBADCRC, which Swift does not see.
+    private static let wrongChecksum: Int32 = 12
+
+    private func failure(_ error: Int32) throws -> ModbusReply {
         switch error {
         case ETIMEDOUT, EAGAIN, EINTR: return .silence
-        case MODBUS_ENOBASE + 1...MODBUS_ENOBASE + 11: return .exception(Int(error - MODBUS_ENOBASE))
-        // Its own errors, from 12 up; 0 is an exception without a code.
+        // Its own errors: a wrong checksum, a frame longer than any.
         case MODBUS_ENOBASE...:
             return .garbled(modbus_strerror(error).map { String(cString: $0) } ?? "a bad frame")
         default: throw lost(error)

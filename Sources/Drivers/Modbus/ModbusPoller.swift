@@ -37,6 +37,7 @@ struct ModbusPoller {
     private let driver: ModbusDriver
     private let link: ModbusLink
     private let host: any Host
+    private let clearsLatches: Bool
     /// By unit.
     private var readings: [Int: [Reading]]
     private var schedule: BusSchedule
@@ -62,7 +63,9 @@ struct ModbusPoller {
     /// The end of what was last on the line.
     private var lastTraffic = ContinuousClock.now
 
-    init(_ driver: ModbusDriver, _ link: ModbusLink, _ host: any Host) {
+    /// - Parameter clearsLatches: false where nothing is stored: what a latch remembers is then told to nobody else.
+    init(_ driver: ModbusDriver, _ link: ModbusLink, _ host: any Host, clearsLatches: Bool = true) {
+        self.clearsLatches = clearsLatches
         self.driver = driver
         self.link = link
         self.host = host
@@ -96,7 +99,7 @@ struct ModbusPoller {
                 // What was read before the bus was lost is told all the same.
                 try deliver()
                 let failure = try result.get()
-                if failure == nil { try clearLatches(of: unit) }
+                if failure == nil, clearsLatches { try clearLatches(of: unit) }
                 // A connection that brings nothing is made anew; a serial port is not cured by that.
                 if let failure, schedule.isAllDead, !driver.bus.isSerial {
                     throw DeviceError(
@@ -181,8 +184,12 @@ struct ModbusPoller {
         case .values: return nil
         case .exception(5), .exception(6):
             host.answers()
-            let why = "it has said that it is busy for \(BusSchedule.busyPatience.described)"
-            return fail(unit, why, schedule.busy(unit, at: .now))
+            let hasDied = schedule.busy(unit, at: .now)
+            let isLong = hasDied || !schedule.isPatient(unit)
+            let why =
+                isLong
+                ? "it has said that it is busy for \(BusSchedule.busyPatience.described)" : "it says that it is busy"
+            return fail(unit, why, hasDied)
         case .exception(let code) where code == 10 || code == 11:
             return fail(unit, ModbusReply.words(for: code), schedule.failed(unit, at: .now))
         case .exception: return nil
@@ -199,7 +206,11 @@ struct ModbusPoller {
                 schedule.postpone(unit, to: .now)
                 return "unit \(unit): a late reply of unit \(late.unit) came instead of its own"
             }
-            return fail(unit, "its replies cannot be read: \(what)", schedule.failed(unit, at: .now))
+            // Told apart from another unit's reply, which is no noise.
+            let hint =
+                driver.bus.isSerial && !what.hasPrefix("unit ")
+                ? "; look for noise, two units of one number, and a wrong speed or parity" : ""
+            return fail(unit, "its replies cannot be read: \(what)\(hint)", schedule.failed(unit, at: .now))
         }
     }
 
@@ -222,7 +233,7 @@ struct ModbusPoller {
                 continue
             }
             let block = WriteBlock(unit: unit, place: .coil, start: clear.register, outputs: [])
-            let reply = try inTurn { try $0.write(block, [clear.value]) }
+            let reply = try inTurn { [host] in try $0.write(block, [clear.value], showing: host) }
             if try unitFailure(unit, reply) != nil { return }
             if case .exception(let code) = reply {
                 uncleared(
@@ -332,7 +343,7 @@ struct ModbusPoller {
         for index in writing.blocks.indices where schedule.isAlive(writing.blocks[index].unit) && .now < deadline {
             // The host waits for nothing any more, and a frame must not run into the one before it.
             usleep(UInt32(min(silence, .milliseconds(999)).components.attoseconds / 1_000_000_000_000))
-            _ = try? link.write(writing.blocks[index], writing.bits(index, wanted: host.output))
+            _ = try? link.write(writing.blocks[index], writing.bits(index, wanted: host.output), showing: host)
         }
     }
 
@@ -406,7 +417,7 @@ struct ModbusPoller {
             schedule.wasLate(late.unit)
             silent = nil
         }
-        link.flush()
+        try link.flush()
         let start = ContinuousClock.now
         defer { lastTraffic = .now }
         let reply = try request(link)
@@ -427,14 +438,14 @@ struct ModbusPoller {
     /// Lets the rest of a broken frame come, and throws it away.
     private mutating func settle() throws {
         try pause(until: .now + max(silence * 4, .milliseconds(20)))
-        link.flush()
+        try link.flush()
     }
 
     /// Lets late replies come, and throws them away: they would be taken for the replies to what is asked next.
     private mutating func fallSilent() throws {
-        link.flush()
+        try link.flush()
         try pause(until: .now + driver.bus.timeout)
-        link.flush()
+        try link.flush()
     }
 
     /// - Parameter orOutput: ends also when there is something new to write; else the line must have its silence.
@@ -480,7 +491,9 @@ struct ModbusPoller {
         if before == nil, states[index].faults.isEmpty { signals.append(Signal(point: point.name, .healthy)) }
         heal(index, .reading)
         if var loop = loops[index] {
-            signals += loop.take(max(0, point.number(value)), at: .now, moment: host.now)
+            let count = max(0, point.number(value))
+            signals += loop.take(count, at: .now, moment: host.now)
+            if host.isWatched { host.measured(loop.reading(Double(count))) }
             loops[index] = loop
             states[index].told = loop.state == .alarm
             return

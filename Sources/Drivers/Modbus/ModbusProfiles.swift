@@ -23,7 +23,8 @@ extension ModbusProfile {
             ModbusProfile(
                 name: "adam-4055", title: "Advantech ADAM-4055", role: .module,
                 inputs: [inputs(["DI%"], 0...7, .coil, 0)], outputs: [coils(["DO%"], 0...7, 16)], line: "9600 8N1",
-                remark: "Set to Modbus by its utility.",
+                remark:
+                    "Set to Modbus by its utility. Set its communication safety (40215, 40216), so that outputs fall.",
                 source: "Advantech ADAM-4000 Series User's Manual, appendix G: 00001 and 00017"),
             adam4100("adam-4150", "Advantech ADAM-4150"),
             adam4100("adam-4100", "Advantech ADAM-4100 series (7 inputs)"),
@@ -44,7 +45,8 @@ extension ModbusProfile {
             ModbusProfile(
                 name: "moxa-iologik-e1211", title: "Moxa ioLogik E1211", role: .module,
                 outputs: [coils(["DO%"], 0...15, 0)],
-                remark: "Outputs only. Set its watchdog.",
+                remark:
+                    "Outputs only. Set its watchdog (coil 4144). Its uptime, input-register 5020, serves as heartbeat.",
                 source: "Moxa ioLogik E1200 Series User's Manual, appendix A: coils 00001 to 00016"),
             moxa("moxa-iologik-e1212", "Moxa ioLogik E1212", inputs: 8),
             moxa("moxa-iologik-e1214", "Moxa ioLogik E1214", inputs: 6, outputs: coils(["R%", "DO%"], 0...5, 0)),
@@ -53,6 +55,7 @@ extension ModbusProfile {
                 inputs: [
                     TerminalRow(names: ["IN%"], numbers: 1...5, table: .holdingRegister, first: 1, step: 0)
                 ],
+                remark: "Bits 8 to 12 say that a counter has run over; its counters are not named here.",
                 source: "Seneca Z-D-IN User Manual, 5.2: 40002, bits 0 to 4"),
             ModbusProfile(
                 name: "wago-750", title: "WAGO 750 fieldbus coupler (Modbus TCP)", role: .module,
@@ -127,7 +130,9 @@ extension ModbusProfile {
                     counter: .init(table: .inputRegister, first: 16, words: 2))
             ],
             outputs: outputs.map { [$0] } ?? [],
-            remark: "A channel counts only in counter mode, started: then say pulses = \"counter\".",
+            remark:
+                "A channel counts only in counter mode, started: then say pulses = \"counter\". Its uptime, input-register "
+                + "5020, serves as heartbeat; that all models have it there is not verified.",
             source: "Moxa ioLogik E1200 Series User's Manual, appendix A: 10001, 30017 (high word first)")
     }
 
@@ -136,8 +141,12 @@ extension ModbusProfile {
     static let panels: [ModbusProfile] = [
         ModbusProfile(
             name: "notifier-modbus-gw", title: "Notifier MODBUS-GW", role: .panel,
-            inputs: notifier(points: 159, perLoop: 400, modules: 200) + [silenced(9499)], timeout: .seconds(1),
-            remark: "One unit number for each panel (node).",
+            inputs: notifier(points: 159, perLoop: 400, modules: 200)
+                + notifierWord(["bell %", "B%"], 1...90, first: 9409, isBell: true) + [silenced(9499)],
+            timeout: .seconds(1),
+            remark:
+                "One unit number for each panel (node). Bells from 49410 on; how many there are is the panel's, and that "
+                + "their word is that of a detector is not verified.",
             source: "Honeywell LS10015-000NF-E, 5.1 and tables 5.2, 5.14, C.1"),
         ModbusProfile(
             name: "notifier-cgw-mb", title: "Notifier CLSS gateway CGW-MB", role: .panel,
@@ -145,9 +154,15 @@ extension ModbusProfile {
                 silenced(20_000),
                 TerminalRow(
                     names: ["system trouble"], numbers: 0...0, table: .holdingRegister, first: 59_999, meaning: .any),
+                TerminalRow(
+                    names: ["system trouble word %"], numbers: 1...100, table: .holdingRegister, first: 60_000,
+                    meaning: .any),
             ],
             timeout: .seconds(1),
-            remark: "One unit number for each panel (node). System trouble (460000): any bit counts; not verified.",
+            remark:
+                "One unit number for each panel (node). System trouble (460000) and its words (460001 to 460100): any bit "
+                + "counts; not verified. Analogue values (310001 on) are input registers from 10000, by table and register. "
+                + "Node commands (20001 on) are never written.",
             source: "Honeywell LS10248-000HW-E, tables 7.9, 7.15, 7.29"),
         ModbusProfile(
             name: "siemens-fc20", title: "Siemens FC20 on DMS8000 (NK8237)", role: .panel,
@@ -161,7 +176,7 @@ extension ModbusProfile {
             ],
             timeout: .seconds(1),
             remark:
-                "The base addresses are the defaults; the order is that of the map which the panel's Composer shows: "
+                "Bases 25000, 30000 and 31000 (acknowledge, reset, day and night) are never written. The base addresses are the defaults; the order is that of the map which the panel's Composer shows: "
                 + "compare. That the bit tables are discrete inputs is not verified.",
             source: "Siemens A6V10316242, 2.2.2"),
         ModbusProfile(
@@ -171,30 +186,58 @@ extension ModbusProfile {
                 inputs(["disabled %"], 1...8, .coil, 20),
             ],
             source: "RTK SmartAlarm Modbus manual: coils 1, 11 and 21"),
-        ModbusProfile(
-            name: "fire-panel", title: "Any other fire panel or gateway", role: .panel, timeout: .seconds(1),
-            remark:
-                "Names no terminals: give table and register from the panel's own list, and its heartbeat register, "
-                + "where it has one (Carrier ZP2, Aritech 2X).",
+        ownMap(
+            "notifier-sib600", "Notifier SIB600, iBox", "RTU, unit 1 to 32.",
+            source: "wiki.hsyco.com, Notifier; the map is the vendor's"),
+        ownMap(
+            "carrier-zp2", "Carrier (UTC) ZP2", twoX, source: "Carrier ZP2 Modbus manual, as far as it is published"),
+        ownMap("aritech-2x", "Aritech 2X", twoX, source: "Carrier ZP2 Modbus manual, as far as it is published"),
+        ownMap(
+            "polon-alfa-3000", "Polon-Alfa 3000 with MK-30", "RTU or Modbus TCP.",
+            source: "Trikdis FireCom manual: that it speaks Modbus; the map is not published"),
+        ownMap(
+            "fire-panel", "Any other fire panel or gateway", "",
             source: "none: the map is made when the panel is programmed"),
     ]
+
+    private static let twoX =
+        "Modbus TCP. Points or zones, by the gateway's mode. Its list says how often and how many registers may be asked "
+        + "for: set interval to that."
+
+    /// A panel whose map is its own: it names no terminals, and nothing is ever written to it.
+    private static func ownMap(_ name: String, _ title: String, _ remark: String, source: String) -> ModbusProfile {
+        ModbusProfile(
+            name: name, title: title, role: .panel, timeout: .seconds(1),
+            remark: (remark.isEmpty ? "" : remark + " ")
+                + "Names no terminals: give table and register from the panel's own list, and its heartbeat register, where "
+                + "it has one.",
+            source: source)
+    }
 
     /// The status word of Notifier gateways: bit 14 prealarm, 13 trouble, 11 active, 9 disabled; the low byte is the kind of
     /// event while bit 11 is 1 (10 hex: fire alarm), and all ones where nothing is programmed.
     private static func notifier(points: Int, perLoop: Int, modules: Int) -> [TerminalRow] {
         (1...10).flatMap { loop in
             [("detector", "D", 0), ("module", "M", modules)].flatMap { word, letter, offset in
-                let meanings: [(String, TerminalRow.Meaning)] = [
-                    ("", .bit(11)), (" fire", .equals(0x0810, mask: 0x08FF)), (" trouble", .bit(13)),
-                    (" prealarm", .bit(14)), (" disabled", .bit(9)),
-                ]
-                return meanings.map { suffix, meaning in
-                    TerminalRow(
-                        names: ["loop \(loop) \(word) %\(suffix)", "L\(loop)\(letter)%\(suffix)"], numbers: 1...points,
-                        table: .holdingRegister, first: (loop - 1) * perLoop + offset, meaning: meaning,
-                        absentMask: 0x00FF)
-                }
+                notifierWord(
+                    ["loop \(loop) \(word) %", "L\(loop)\(letter)%"], 1...points,
+                    first: (loop - 1) * perLoop + offset)
             }
+        }
+    }
+
+    /// The meanings of one run of status words; a bell has no alarm of its own.
+    private static func notifierWord(
+        _ names: [String], _ numbers: ClosedRange<Int>, first: Int, isBell: Bool = false
+    ) -> [TerminalRow] {
+        let common: [(String, TerminalRow.Meaning)] = [("", .bit(11)), (" trouble", .bit(13)), (" disabled", .bit(9))]
+        let alarms: [(String, TerminalRow.Meaning)] = [
+            (" fire", .equals(0x0810, mask: 0x08FF)), (" prealarm", .bit(14)),
+        ]
+        return (common + (isBell ? [] : alarms)).map { suffix, meaning in
+            TerminalRow(
+                names: names.map { $0 + suffix }, numbers: numbers,
+                table: .holdingRegister, first: first, meaning: meaning, absentMask: 0x00FF)
         }
     }
 

@@ -61,7 +61,9 @@ struct ModbusCounter: Sendable, Hashable {
 struct PulseWatch: Sendable, Hashable {
     /// More of one reading are not told one by one.
     static let mostTold = 10
-    /// Faster than any contact: a count that ran further than this, each second, was set back.
+    /// Faster than any contact: a count that ran further than this, each second, was set back. A count that is lower than
+    /// before has run over its end only where it ran no further than this at all: a module that was without power begins
+    /// at 0, and that may be an hour later.
     static let mostPerSecond = 1000
     /// So many rises seen that were not counted mean that it does not count.
     static let patience = 3
@@ -104,7 +106,7 @@ struct PulseWatch: Sendable, Hashable {
         var counted = counter.distance(old, count)
         let seconds = Int(min(max(elapsed.milliseconds, 0), 86_400_000)) / 1000 + 1
         // It was set back, with the module's supply or by somebody: it began at 0.
-        if counted > Self.mostPerSecond * seconds { counted = Int(count) }
+        if counted > Self.mostPerSecond * (count < old ? 1 : seconds) { counted = Int(count) }
         let (was, now) = (wasActive != inverted, isActive != inverted)
         let isSeen = counter.countsFalls ? was && !now : !was && now
         if counted > 0 { uncounted = 0 }

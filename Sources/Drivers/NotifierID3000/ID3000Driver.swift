@@ -11,6 +11,11 @@ public struct ID3000Driver: PanelDriver {
     public let silence: Duration?
     let manner: ID3000Link.Manner
 
+    /// Names that signals have besides the points'.
+    enum Part {
+        static let acknowledgement = "acknowledgement"
+    }
+
     public init(_ settings: Settings) throws {
         serial = SerialSettings(settings, defaultLine: PlayedID3000.line)
         var manner = ID3000Link.Manner()
@@ -19,6 +24,7 @@ public struct ID3000Driver: PanelDriver {
         let poll = settings.duration("poll", in: .seconds(1) ... .seconds(60), default: .seconds(10))
         manner.poll = poll.milliseconds
         manner.charset = settings.choice("charset", of: PanelCharset.names, default: .latin1)
+        settings.refusePoints(named: [Part.acknowledgement])
         manner.points = settings.points.map { ID3000Point($0) }
         silence = Self.silence(settings, default: .seconds(30))
         if let silence, silence <= poll {

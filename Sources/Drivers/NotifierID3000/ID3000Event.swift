@@ -102,17 +102,22 @@ struct ID3000Event: Sendable, Hashable {
     func signal(_ points: [ID3000Point]) -> Signal {
         let name = text.isEmpty ? "" : "\(text) "
         if let (point, began) = ID3000Point.point(for: self, among: points) {
-            let said = EventKind.named("unclassified").map { Said(.kind($0), zone: zone) }
-            return Signal(point: point, began ? .call : .cleared, text: "\(name)(event \(code), \(place))", said: said)
+            let text = "\(name)(event \(code), \(place))"
+            return Signal(point: point, began ? .call : .cleared, text: text, said: Self.unknown(zone))
         }
-        guard let meaning else {
-            let said = zone > 0 ? EventKind.named("unclassified").map { Said(.kind($0), zone: zone) } : nil
-            return Signal(point: "unclassified", .call, text: raw, said: said)
-        }
+        guard let meaning else { return Self.notKnown(raw, zone, points) }
         let words = "\(meaning.words): \(name)(\(place))"
         return Signal(
             point: pointName, meaning.began ? .call : .cleared, text: words, said: Said(meaning.said, zone: zone))
     }
+
+    /// What a fire panel says and nobody knows may be a fire. It is not called one, and goes as early as one.
+    static func notKnown(_ raw: String, _ zone: Int, _ points: [ID3000Point]) -> Signal {
+        let point = points.first { $0.takesUnknown(in: zone) }?.point ?? "unclassified"
+        return Signal(point: point, .call, text: "Not known, may be a fire: \(raw)", said: unknown(zone))
+    }
+
+    private static func unknown(_ zone: Int) -> Said { Said(kind: "fire-unclassified", zone: zone) }
 }
 
 /// A configured point: which of the panel's codes it takes, and of which zones.
@@ -120,7 +125,9 @@ struct ID3000Event: Sendable, Hashable {
 /// Which codes are fire, pre-alarm and fault is not public; the panel's manual has them. A point says it.
 struct ID3000Point: Sendable, Hashable {
     var point: String
-    var codes: [String]
+    /// Codes that begin it. Where there are none, nor any that end it: whatever no other point takes and the driver does
+    /// not know.
+    var codes: [String] = []
     /// Codes that end it.
     var restores: [String] = []
     /// Empty: any.
@@ -128,22 +135,29 @@ struct ID3000Point: Sendable, Hashable {
 
     init(_ settings: Settings) {
         point = settings.name
-        codes = Self.codes(settings, "codes")
+        if settings.has("codes") { codes = Self.codes(settings, "codes") }
         if settings.has("restore-codes") { restores = Self.codes(settings, "restore-codes") }
         if settings.has("zones") { zones = CodedPoint.zones(settings, upTo: 99_999) }
     }
 
     private static func codes(_ settings: Settings, _ key: String) -> [String] {
         let codes = settings.strings(key)
+        if codes.isEmpty {
+            settings.refuse(key, "expected the panel's event codes, as \"024\"; without any leave it out")
+        }
         for code in codes where code.utf8.count != 3 || !code.utf8.allSatisfy({ (48...57).contains($0) }) {
             settings.refuse(key, "expected the panel's event codes, three digits each, as \"024\", found \"\(code)\"")
         }
         return codes
     }
 
-    /// The first that takes it, and whether it begins.
+    private func isOf(_ zone: Int) -> Bool { zones.isEmpty || zones.contains { $0.contains(zone) } }
+
+    func takesUnknown(in zone: Int) -> Bool { codes.isEmpty && restores.isEmpty && isOf(zone) }
+
+    /// The first that takes it by its code, and whether it begins.
     static func point(for event: ID3000Event, among points: [ID3000Point]) -> (String, Bool)? {
-        for point in points where point.zones.isEmpty || point.zones.contains(where: { $0.contains(event.zone) }) {
+        for point in points where point.isOf(event.zone) {
             if point.codes.contains(event.code) { return (point.point, true) }
             if point.restores.contains(event.code) { return (point.point, false) }
         }

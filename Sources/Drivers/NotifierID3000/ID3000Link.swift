@@ -15,9 +15,11 @@ public struct ID3000Link: PanelLink {
         var points: [ID3000Point] = []
     }
 
-    private enum Time {
-        /// A frame on its way is not spoken into, unless it has stopped for so long.
-        static var pause: Int64 { 1000 }
+    private enum Limit {
+        /// Milliseconds: a frame on its way is not spoken into, unless it has stopped for so long.
+        static let pause: Int64 = 1000
+        /// An event that is said again so often although it was acknowledged is said to one whom the panel does not hear.
+        static let repeats = 5
     }
 
     private let manner: Manner
@@ -26,18 +28,25 @@ public struct ID3000Link: PanelLink {
     private var noise: [UInt8] = []
     private var last: Int64 = 0
     private var nextPoll: Int64 = 0
+    private var isOpen = false
     /// A CRC was right in this session: the port is set to half duplex, and eight bits are not enough any more.
     private var usesCRC = false
     /// A frame that only the weaker checksum fitted, refused once.
     private var doubted: [UInt8] = []
     private var reported: [UInt8] = []
+    /// What is being reported is no event but that the panel hears us, or does not.
+    private var isPart = false
     // The body says the time to the second, so that the same body is the same event.
     private var repeats = RepeatMemory(window: 60_000)
+    /// How often the last event was said again after it had been acknowledged.
+    private var saidAgain = 0
+    private var isHeard: Bool?
 
     init(_ manner: Manner = Manner()) { self.manner = manner }
 
     public mutating func opened(at now: Int64) -> [PanelStep] {
         nextPoll = now
+        isOpen = true
         return tick(at: now)
     }
 
@@ -45,8 +54,8 @@ public struct ID3000Link: PanelLink {
 
     public mutating func tick(at now: Int64) -> [PanelStep] {
         guard now >= nextPoll else { return [] }
-        if !bytes.isEmpty, now - last < Time.pause {
-            nextPoll = last + Time.pause
+        if !bytes.isEmpty, now - last < Limit.pause {
+            nextPoll = last + Limit.pause
             return []
         }
         nextPoll = now + manner.poll
@@ -77,7 +86,8 @@ public struct ID3000Link: PanelLink {
     }
 
     public mutating func stored(answered: Bool, at now: Int64) -> [PanelStep] {
-        repeats.remember(reported, answered: answered, at: now)
+        if !isPart { repeats.remember(reported, answered: answered, at: now) }
+        isPart = false
         return []
     }
 
@@ -109,15 +119,39 @@ public struct ID3000Link: PanelLink {
     }
 
     private mutating func judge(body: [UInt8], _ frame: [UInt8], at now: Int64) -> [PanelStep] {
-        if body.starts(with: "IS".utf8) { return [.frame(frame, says: "status \(manner.charset.text(body))")] }
-        let event = ID3000Event(body, manner.charset)
         let text = manner.charset.text(body)
+        if body.starts(with: "IS".utf8) { return [.frame(frame, says: "status \(text)")] + hearsUs() }
+        let event = ID3000Event(body, manner.charset)
         let read = PanelStep.frame(frame, says: event?.summary ?? "not known: \(text)")
         if repeats.isRepeat(body, at: now) {
-            return [read, .send(ID3000Frame.acknowledge, says: "IACK of a repeat")]
+            // For as long as it is said again and again, it is the same: it has the panel's time to the second.
+            repeats.remember(body, answered: true, at: now)
+            return [read, .send(ID3000Frame.acknowledge, says: "IACK of a repeat")] + doesNotHearUs()
         }
         reported = body
-        let signal = event?.signal(manner.points) ?? Signal(point: "unclassified", .call, text: text)
+        isPart = false
+        saidAgain = 0
+        let signal = event?.signal(manner.points) ?? ID3000Event.notKnown(text, 0, manner.points)
         return [read, .report([signal], accept: ID3000Frame.acknowledge)]
+    }
+
+    /// The panel says the next event when this one is acknowledged: while it hears nothing, no other event comes.
+    private mutating func doesNotHearUs() -> [PanelStep] {
+        saidAgain = min(saidAgain + 1, Limit.repeats)
+        guard saidAgain == Limit.repeats, isHeard != false else { return [] }
+        isHeard = false
+        isPart = true
+        let why =
+            "the panel says an event again and again although it is acknowledged, and no other meanwhile: "
+            + "check the wire from our TxD and the panel's host port"
+        return [.report([Signal(point: ID3000Driver.Part.acknowledgement, .fault(why))], accept: nil)]
+    }
+
+    /// A status is an answer to our poll.
+    private mutating func hearsUs() -> [PanelStep] {
+        guard isOpen, saidAgain == 0, isHeard != true else { return [] }
+        isHeard = true
+        isPart = true
+        return [.report([Signal(point: ID3000Driver.Part.acknowledgement, .healthy)], accept: nil)]
     }
 }

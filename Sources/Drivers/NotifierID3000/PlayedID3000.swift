@@ -1,6 +1,7 @@
 import AlarmProtocol
 
-/// An ID3000, played: half duplex, answers polls, says an event until it is acknowledged.
+/// An ID3000, played: half duplex, answers polls, says an event until it is acknowledged. Its codes for fire, pre-alarm and
+/// fault are made up, for the panel's own are not published.
 public struct PlayedID3000: PlayedPanel {
     public static let line = SerialLine(speed: 9600, dataBits: 8, parity: .none, stopBits: 1)
     /// Milliseconds; the panel's own are not published.
@@ -22,32 +23,42 @@ public struct PlayedID3000: PlayedPanel {
     public var waiting: Int { queue.count }
 
     public mutating func happen(_ event: PlayedEvent, at now: Int64) throws(CannotPlay) {
-        guard let code = Self.code(event) else {
-            throw CannotPlay(
-                """
-                an ID3000 is played only with the codes that are published: fire-bypass and its end, fire without a zone \
-                (evacuation), power-up; found \(event.kind.name)\(event.began ? "" : " ended") zone \(event.zone)
-                """)
-        }
+        let code = try Self.code(event)
         // Two things never happen in the same second here: a panel's events are told apart by their time.
         count += 1
         let second = now / 1000 + count
         let clock = [second / 3600 % 24, second / 60 % 60, second % 60].map { digits($0, 2) }.joined()
+        let text = event.text.isEmpty && !code.isPublished ? event.kind.english : event.text
         let device =
-            event.zone > 0 && !event.text.isEmpty ? "S\(digits(Int64(event.zone % 100), 2)) \"\(event.text)\"" : ""
-        let body = "IE01\(code)\(second / 86_400 % 7)\(clock)01\(digits(Int64(event.zone), 5))\(device)"
-        queue.append((PanelCharset.latin1.bytes(body), "\(event.kind.name)\(event.began ? "" : " ended")"))
+            text.isEmpty ? "" : "S\(digits(Int64(event.zone % 100), 2)) \"\(text.filter { $0 != "\"" })\""
+        let body = "IE01\(code.digits)\(second / 86_400 % 7)\(clock)01\(digits(Int64(event.zone), 5))\(device)"
+        let remark = code.isPublished ? "" : " (code \(code.digits) is made up)"
+        queue.append(
+            (PanelCharset.latin1.bytes(body), "\(event.kind.name)\(event.began ? "" : " ended")\(remark)"))
     }
 
-    private static func code(_ event: PlayedEvent) -> String? {
-        switch (event.kind.name, event.began, event.text.isEmpty) {
-        case ("fire-bypass", true, true): "137"
-        case ("fire-bypass", false, true): "136"
-        case ("fire-bypass", true, false): "024"
-        case ("fire-bypass", false, false): "023"
-        case ("fire", true, _) where event.zone == 0: "138"
-        case ("power-up", true, _): "146"
-        default: nil
+    /// Codes that are published, and for all else made-up ones: nobody knows the panel's own. A driver that knows none of
+    /// them tells such an event as unclassified; points with these codes rehearse what points with the panel's will do.
+    private static func code(_ event: PlayedEvent) throws(CannotPlay) -> (digits: String, isPublished: Bool) {
+        let hasPlace = event.zone > 0 && !event.text.isEmpty
+        switch (event.kind.name, event.began) {
+        case ("fire-bypass", true): return (hasPlace ? "024" : "137", true)
+        case ("fire-bypass", false): return (hasPlace ? "023" : "136", true)
+        case ("power-up", true): return ("146", true)
+        case ("fire", true) where event.zone == 0: return ("138", true)
+        case ("fire-warning", let began): return (began ? "903" : "904", false)
+        case ("fire-trouble", let began): return (began ? "905" : "906", false)
+        case ("mains-failure", let began): return (began ? "907" : "908", false)
+        case ("battery", let began): return (began ? "909" : "910", false)
+        case ("detector-maintenance", let began): return (began ? "911" : "912", false)
+        case (_, let began) where event.kind.urgency == .fire: return (began ? "901" : "902", false)
+        default:
+            throw CannotPlay(
+                """
+                an ID3000 is a fire panel and cannot say \(event.kind.name)\(event.began ? "" : " ended"): it is played \
+                with every kind of fire, fire-warning, fire-trouble, fire-bypass, detector-maintenance, mains-failure, \
+                battery, power-up
+                """)
         }
     }
 

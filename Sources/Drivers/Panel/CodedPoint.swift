@@ -23,15 +23,15 @@ struct CodedPoint: Sendable, Hashable {
     }
 
     /// `zones = ["5", "10-20"]`
-    static func zones(_ settings: Settings, upTo last: Int) -> [ClosedRange<Int>] {
-        settings.strings("zones").compactMap { text in
+    static func zones(_ settings: Settings, _ key: String = "zones", upTo last: Int) -> [ClosedRange<Int>] {
+        settings.strings(key).compactMap { text in
             let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
             if let first = ends.first ?? nil, let end = ends.last ?? nil, ends.count <= 2, first <= end,
                 (0...last).contains(first), (0...last).contains(end)
             {
                 return first...end
             }
-            settings.refuse("zones", "expected zones as \"5\" or \"10-20\", found \"\(text)\"")
+            settings.refuse(key, "expected zones as \"5\" or \"10-20\", found \"\(text)\"")
             return nil
         }
     }

@@ -29,6 +29,13 @@ extension PanelDriver {
 
     /// Opens the line and does what the protocol says until told to stop.
     public func run(_ host: any Host) throws {
+        do { try converse(host) } catch {
+            tellKept(host)
+            throw error
+        }
+    }
+
+    private func converse(_ host: any Host) throws {
         let port = try SerialPort(serial)
         let supervision = LineSupervision(
             serial, lacks: Self.lifeSign, silence, host.now, ignoring: Self.ignored)
@@ -36,6 +43,22 @@ extension PanelDriver {
         var session = PanelSession(
             link(), host, supervision, replyDelay: replyDelay, echo: echo, holdsOff: serial.xonXoff)
         try session.run(port)
+    }
+
+    /// It asks the panel when the line is opened: what passes later means nothing without those answers.
+    public var asksAtOpening: Bool {
+        var link = link()
+        return link.opened(at: 0).contains { if case .send = $0 { true } else { false } }
+    }
+
+    /// What the panel was told "received" for goes to the centre without the line, which may never come back.
+    private func tellKept(_ host: any Host) {
+        let kept = host.kept
+        guard !kept.isEmpty else { return }
+        var link = link()
+        for case .report(let signals, _, _) in link.resume(kept, at: host.now.uptime) {
+            guard host.deliver(signals, areKept: true, driving: { nil }) else { return }
+        }
     }
 
     /// `silence = "120s"`; "0s" is never.

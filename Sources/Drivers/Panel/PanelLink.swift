@@ -20,8 +20,8 @@ public protocol PanelLink: Sendable {
     /// The last report is on disk. `answered`: the panel has been told so; else it will say the same again.
     mutating func stored(answered: Bool, at now: Int64) -> [PanelStep]
 
-    /// What is to be known of the report that is now stored when the line is opened again, even after a crash: kept in the
-    /// same commit, until the next report. Nil: this protocol has no use for it. Not together with `.keep`.
+    /// What is to be known of the report that is now stored when the line is opened again, even after a crash: stored in the
+    /// same commit, until the next report. Nil: this protocol has no use for it.
     /// - Parameter boot: the board's start that times belong to.
     func memory(boot: Int64, at now: Int64) -> [UInt8]?
     /// What `memory` was of the last report that was stored; called before all else.

@@ -58,7 +58,7 @@ public struct PanelPlayer<Panel: PlayedPanel> {
     ///     milliseconds nothing has happened. Whether that is the end.
     /// - Throws: `DeviceError` when a real port is lost.
     public mutating func run(
-        listeningTo commands: [Int32], next: (Int32) -> Command, isDone: (_ waiting: Int, _ since: Int64) -> Bool
+        listeningTo commands: [Int32], next: (Int32) -> [Command], isDone: (_ waiting: Int, _ since: Int64) -> Bool
     ) throws {
         var commands = commands
         progressAt = now
@@ -73,11 +73,13 @@ public struct PanelPlayer<Panel: PlayedPanel> {
             }
             let ready = wait(for: commands)
             for descriptor in ready where descriptor != end.descriptor {
-                switch next(descriptor) {
-                case .actions(let actions, let words): pending += actions.map { ($0, words) }
-                case .wrong(let why): show(.refused(why))
-                case .stop: return
-                case .none: commands.removeAll { $0 == descriptor }
+                for command in next(descriptor) {
+                    switch command {
+                    case .actions(let actions, let words): pending += actions.map { ($0, words) }
+                    case .wrong(let why): show(.refused(why))
+                    case .stop: return
+                    case .none: commands.removeAll { $0 == descriptor }
+                    }
                 }
             }
             if ready.contains(end.descriptor) { try hear() }
@@ -161,6 +163,24 @@ public struct PanelPlayer<Panel: PlayedPanel> {
 }
 
 extension PanelDriver {
+    /// What the played panel can be made to say: each kind of event, whether it tells its end too, and whether only of a
+    /// zone or user that is named. Found by trying it.
+    public static var playedEvents: [(kind: EventKind, hasEnd: Bool, needsZone: Bool)] {
+        func says(_ kind: EventKind, zone: Int, _ ends: [Bool]) -> Bool {
+            var panel = Played()
+            _ = panel.opened(at: 0)
+            return ends.allSatisfy { began in
+                (try? panel.happen(PlayedEvent(kind, began: began, partition: zone, zone: zone), at: 0)) != nil
+            }
+        }
+        return EventKind.all.compactMap { kind in
+            let withoutZone = says(kind, zone: 0, [true])
+            guard withoutZone || says(kind, zone: 1, [true]) else { return nil }
+            let hasEnd = says(kind, zone: 0, [true, false]) || says(kind, zone: 1, [true, false])
+            return (kind, hasEnd, !withoutZone)
+        }
+    }
+
     /// The line settings that the played panel has where nothing else is said.
     public static var playedLine: SerialLine { Played.line }
 }

@@ -18,9 +18,6 @@ struct PanelSession<Link: PanelLink> {
     private static var xon: UInt8 { 0x11 }
     private static var xoff: UInt8 { 0x13 }
 
-    /// The name of the line as a part of the device.
-    static var line: String { "line" }
-
     private var link: Link
     private let host: any Host
     private var supervision: LineSupervision
@@ -63,10 +60,9 @@ struct PanelSession<Link: PanelLink> {
         if holdsOff { try send([Self.xon], "go on", port) }
         let kept = host.kept
         isKeeping = !kept.isEmpty
-        if isKeeping {
-            link.recall(kept, boot: host.boot, at: host.now.uptime)
-            try perform(link.resume(kept, at: host.now.uptime), port)
-        }
+        let memory = host.memory
+        if !memory.isEmpty { link.recall(memory, boot: host.boot, at: host.now.uptime) }
+        if isKeeping { try perform(link.resume(kept, at: host.now.uptime), port) }
         try perform(link.opened(at: host.now.uptime), port)
         while !isStopped {
             switch host.wait(for: [port.descriptor], until: deadline) {
@@ -120,7 +116,7 @@ struct PanelSession<Link: PanelLink> {
         let now = host.now.uptime
         let received = echo?.others(in: read, at: now) ?? read
         guard !received.isEmpty else { return }
-        host.log(.debug, "< \(hexadecimal(received))")
+        if !shown.hidesDigits { host.log(.debug, "< \(hexadecimal(received))") }
         supervision.received(received)
         unread += received
     }
@@ -134,7 +130,7 @@ struct PanelSession<Link: PanelLink> {
                 shown.passages(of: bytes, says).forEach(host.trace)
             case .strange(let bytes, let why):
                 supervision.strange(bytes.count, at: host.now.uptime)
-                shown.passages(of: bytes, "no frame: \(why)").forEach(host.trace)
+                shown.passages(of: bytes, "no frame: \(why)", isFrame: false).forEach(host.trace)
                 logSparingly(.warning, "bytes that are no frame (\(why)): \(hexadecimal(bytes.prefix(80)))")
             case .send(let bytes, let says): if !isOverdue || unread.isEmpty { try send(bytes, says, port) }
             case .notUnderstood(let why):
@@ -144,22 +140,24 @@ struct PanelSession<Link: PanelLink> {
             case .keep(let bytes, let accept, let otherwise, let refuse):
                 try keep(bytes, accept, otherwise, refuse, port)
             case .sendSecret(let bytes, let says):
-                try port.write(bytes)
-                host.trace(Passage(.sent, [], says))
+                shown.hidesDigits = true
+                try send(bytes, says, port, isSecret: true)
             case .log(let level, let message): logSparingly(level, message)
             case .lose(let why): throw DeviceError(why)
             }
         }
     }
 
-    private mutating func send(_ bytes: [UInt8], _ says: String, _ port: borrowing SerialPort) throws {
+    private mutating func send(
+        _ bytes: [UInt8], _ says: String, _ port: borrowing SerialPort, isSecret: Bool = false
+    ) throws {
         // A stop ends the wait early and is told again by the next one; the answer is due all the same.
         if replyDelay > .zero { _ = host.wait(until: .now + replyDelay) }
         try port.write(bytes)
         let now = host.now.uptime
         echo?.sent(bytes, at: now)
-        host.log(.debug, "> \(hexadecimal(bytes))")
-        host.trace(Passage(.sent, bytes, says))
+        if !shown.hidesDigits { host.log(.debug, "> \(hexadecimal(bytes))") }
+        host.trace(Passage(.sent, isSecret ? [] : bytes, says))
     }
 
     private mutating func report(
@@ -167,22 +165,23 @@ struct PanelSession<Link: PanelLink> {
     ) throws {
         supervision.understood()
         guard let accept else {
-            let memory = link.memory(boot: host.boot, at: host.now.uptime)
-            if signals.isEmpty {
-                if let memory { try? host.report([], keeping: memory) }
+            let memory = memory
+            if signals.isEmpty, !isKeeping {
+                if let memory { try? host.report([], remembering: memory) }
             } else {
                 isStopped = !deliver(signals, memory, port)
                 if isStopped { return }
             }
-            if memory == nil { forgetKept() }
+            isKeeping = false
             return try perform(link.stored(answered: false, at: host.now.uptime), port)
         }
         let before = host.now.uptime
         var isStored = true
-        let memory = link.memory(boot: host.boot, at: before)
         do {
-            if let memory {
-                try host.report(signals, keeping: memory)
+            if isKeeping {
+                try host.reportKept(signals)
+            } else if let memory {
+                try host.report(signals, remembering: memory)
             } else if !signals.isEmpty {
                 try host.report(signals)
             }
@@ -195,9 +194,12 @@ struct PanelSession<Link: PanelLink> {
             ? try answer(accept, "accepted", since: before, port)
             : try answer(refuse, "refused: it could not be stored", since: before, port)
         guard isStored else { return }
-        if memory == nil { forgetKept() }
+        isKeeping = false
         try perform(link.stored(answered: isAnswered, at: host.now.uptime), port)
     }
+
+    /// What the link is to know of the report that is now stored, where it keeps nothing that is to be told.
+    private var memory: [UInt8]? { isKeeping ? nil : link.memory(boot: host.boot, at: host.now.uptime) }
 
     private mutating func keep(
         _ bytes: [UInt8], _ accept: [UInt8], _ otherwise: [Signal], _ refuse: [UInt8]?, _ port: borrowing SerialPort
@@ -211,15 +213,6 @@ struct PanelSession<Link: PanelLink> {
     /// What is kept is told now: the device may not come back under this name.
     private mutating func finish(_ port: borrowing SerialPort) throws {
         if isKeeping { try perform(link.resume(host.kept, at: host.now.uptime), port) }
-    }
-
-    /// What could not be forgotten is told again after the next opening: twice rather than not at all.
-    private mutating func forgetKept() {
-        guard isKeeping else { return }
-        do {
-            try host.keep([])
-            isKeeping = false
-        } catch { logSparingly(.warning, "what was kept for the panel's last event could not be removed: \(error)") }
     }
 
     /// - Returns: false when the answer would come too late and was not sent.
@@ -242,7 +235,7 @@ struct PanelSession<Link: PanelLink> {
     /// Until it is stored. What comes meanwhile is read and kept: the system's own buffer holds four seconds of it.
     private mutating func deliver(_ signals: [Signal], _ memory: [UInt8]?, _ port: borrowing SerialPort) -> Bool {
         defer { hold(false, port) }
-        return host.deliver(signals, keeping: memory) {
+        return host.deliver(signals, areKept: isKeeping, remembering: memory) {
             // A port that is lost is told by the next reading, when this is stored.
             while unread.count < Limit.unread, let more = try? port.read(), !more.isEmpty {
                 note(more)
@@ -269,7 +262,7 @@ struct PanelSession<Link: PanelLink> {
         }
         guard now >= retryAt ?? now else { return }
         do {
-            try host.report(Signal(point: Self.line, condition))
+            try host.report(Signal(point: LineSupervision.point, condition))
             reportedCondition = condition
             retryAt = nil
         } catch {

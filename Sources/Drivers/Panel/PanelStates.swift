@@ -14,7 +14,9 @@ struct PanelPoints: Sendable, Hashable {
 
     init() {}
 
-    init(_ settings: Settings) {
+    /// - Parameter parts: names that the driver itself uses for parts of the device, besides the line: no point's.
+    init(_ settings: Settings, parts: [String]) {
+        settings.refusePoints(named: parts)
         for table in settings.points {
             guard table.choice("told", of: [("alarm", false), ("open", true)], default: false) else {
                 coded.append(CodedPoint(table))
@@ -29,6 +31,16 @@ struct PanelPoints: Sendable, Hashable {
     /// The point that wants to know whether this zone is open, or nil.
     func opening(of zone: Int) -> String? {
         open.first { $0.zones.contains { $0.contains(zone) } }?.point
+    }
+}
+
+extension Settings {
+    /// Refuses points with the name of the line, or of another part of the device: the part's faults would be the point's.
+    func refusePoints(named parts: [String]) {
+        for table in points where table.name == "line" || parts.contains(table.name) {
+            problems.add(
+                table.place, "\(table.path): the driver itself uses the name \"\(table.name)\": choose another")
+        }
     }
 }
 

@@ -16,6 +16,7 @@ public enum PortReplay {
     ) throws -> Int {
         let began = ContinuousClock.now
         var differences = 0
+        var unread: [UInt8] = []
         func elapsed() -> Int64 { began.duration(to: .now).milliseconds }
         for (step, line) in recording.steps {
             switch step {
@@ -25,34 +26,37 @@ public enum PortReplay {
             case .pass(let milliseconds):
                 if waits(milliseconds / max(1, speedUp), for: stop) { return differences }
             case .sent(let bytes):
-                let answer = try answer(of: bytes.count, on: end, stop: stop)
+                let answer = try answer(of: bytes.count, after: &unread, on: end, stop: stop)
                 if !answer.isEmpty { show(.answered(answer, ""), elapsed()) }
                 guard answer != bytes else { continue }
                 differences += 1
                 let came = answer.isEmpty ? "nothing within \(patience / 1000) s" : hexadecimal(answer)
                 show(.differs("answered \(came); recorded is \(hexadecimal(bytes))", line: line), elapsed())
-            case .reported: continue  // what the transmitter makes of it is not seen from here
+            case .reported, .opened: continue  // what the transmitter makes of it is not seen from here
             }
         }
         return differences
     }
 
-    private static func answer(of count: Int, on end: PanelEnd, stop: Int32) throws -> [UInt8] {
+    /// - Parameter unread: what has come before and belongs to no answer yet.
+    private static func answer(
+        of count: Int, after unread: inout [UInt8], on end: PanelEnd, stop: Int32
+    ) throws -> [UInt8] {
         let deadline = ContinuousClock.now + .milliseconds(patience)
-        var bytes: [UInt8] = []
-        while bytes.count < count {
+        while unread.count < count {
             let left = ContinuousClock.now.duration(to: deadline).milliseconds
-            guard left > 0 else { return bytes }
+            guard left > 0 else { break }
             if end.isHungUp {
-                if waits(min(100, left), for: stop) { return bytes }
+                if waits(min(100, left), for: stop) { break }
                 continue
             }
             var polled = [end.descriptor, stop].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             guard poll(&polled, 2, Int32(left)) > 0 else { continue }
-            if polled[1].revents != 0 { return bytes }
-            bytes += try end.read()
+            if polled[1].revents != 0 { break }
+            unread += try end.read()
         }
-        return bytes
+        defer { unread = Array(unread.dropFirst(count)) }
+        return Array(unread.prefix(count))
     }
 
     /// - Returns: true when it is to stop.

@@ -9,6 +9,8 @@ public struct Recording: Sendable {
         case pass(milliseconds: Int64)
         /// The driver has reported this next, as `Signal.summary` writes it.
         case reported(String)
+        /// The line was lost or closed, and is opened anew: the driver begins again.
+        case opened
     }
 
     /// What is wrong, and in which line.
@@ -22,6 +24,9 @@ public struct Recording: Sendable {
     /// Bytes of a file. A week of link tests takes 5 MB.
     public static let mostBytes = 16 * 1024 * 1024
 
+    /// Milliseconds between two things that pass.
+    static let longestPause: Int64 = 31 * 24 * 3600 * 1000
+
     public let file: String
     public private(set) var head: [String: String] = [:]
     /// Beside `port` and `line`. A key with dots is one of a table in the device's table.
@@ -32,6 +37,8 @@ public struct Recording: Sendable {
     /// - Parameter port: what stands for "PORT" in the reports.
     public init(_ text: String, file: String, port: String) throws(Wrong) {
         self.file = file
+        // Some editors begin a text with a byte order mark.
+        let text = text.hasPrefix("\u{FEFF}") ? text.dropFirst() : text[...]
         for (index, line) in text.split(
             omittingEmptySubsequences: false, whereSeparator: { $0 == "\n" || $0 == "\r\n" }
         ).enumerated() {
@@ -86,9 +93,9 @@ public struct Recording: Sendable {
         case "<": steps.append((.received(try Self.bytes(rest)), number))
         case ">": steps.append((.sent(try Self.bytes(rest)), number))
         case "+":
-            guard rest.hasSuffix("ms"), let milliseconds = Int64(rest.dropLast(2)), milliseconds >= 0 else {
-                throw Wrong(description: "expected a time, as +250ms")
-            }
+            guard rest.hasSuffix("ms"), let milliseconds = Int64(rest.dropLast(2)),
+                (0...Self.longestPause).contains(milliseconds)
+            else { throw Wrong(description: "expected a time of at most 31 days, as +250ms") }
             steps.append((.pass(milliseconds: milliseconds), number))
         case "=":
             let words = rest.split(separator: " ")
@@ -97,7 +104,10 @@ public struct Recording: Sendable {
             }
             // Elsewhere it is a word of the panel's: a gate is a "port" in Swedish.
             steps.append((.reported(words[1] == "fault" ? replaced(rest, "PORT", with: port) : rest), number))
-        default: throw Wrong(description: "expected #, <, >, +, = or //")
+        case "!":
+            guard rest == "opened" else { throw Wrong(description: "expected ! opened") }
+            steps.append((.opened, number))
+        default: throw Wrong(description: "expected #, <, >, +, =, ! opened or //")
         }
     }
 

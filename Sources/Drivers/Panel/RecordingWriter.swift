@@ -1,7 +1,4 @@
 /// Writes a recording, line by line, of what is seen while a device works. Pure: what was seen and when in, text out.
-///
-/// It may begin in the middle of things: the line's own first report, which a replay makes with the first frame because
-/// it opens the line, is added there.
 public struct RecordingWriter: Sendable {
     /// Bytes written on one line, as 80 columns hold.
     private static let bytesOnLine = 24
@@ -11,8 +8,6 @@ public struct RecordingWriter: Sendable {
     private let port: String
     private let secrets: [[UInt8]]
     private var last: Int64?
-    private var isLineTold = false
-    private var hasFrame = false
 
     /// - Parameter secrets: values of settings that are not to be found in what is written.
     public init(port: String, secrets: [String] = []) {
@@ -22,17 +17,15 @@ public struct RecordingWriter: Sendable {
 
     /// Something passed. - Parameter now: milliseconds of a clock that never steps.
     public mutating func passed(_ passage: Passage, at now: Int64) -> [String] {
-        guard !passage.bytes.isEmpty else { return [] }
         let isReceived = passage.direction == .received
-        var lines = isReceived ? lineReport() : []
-        lines += pause(at: now, atLeast: isReceived ? 1 : Self.prompt)
-        if isReceived, !passage.meaning.hasPrefix("no frame") { hasFrame = true }
-        guard !holdsSecret(passage.bytes) else {
-            return lines + [
-                "// \(isReceived ? "<" : ">") \(passage.bytes.count) bytes with a secret setting are left out"
-            ]
-        }
         let mark = isReceived ? "<" : ">"
+        guard !passage.bytes.isEmpty else {
+            return passage.meaning.isEmpty ? [] : remark("\(mark) \(passage.meaning) is left out: it is a secret")
+        }
+        let lines = pause(at: now, atLeast: isReceived ? 1 : Self.prompt)
+        guard !holdsSecret(passage.bytes) else {
+            return lines + remark("\(mark) \(passage.bytes.count) bytes with a secret setting are left out")
+        }
         // What is sent is compared as one piece.
         guard isReceived else { return lines + ["\(mark) \(hexadecimal(passage.bytes))"] }
         return lines
@@ -44,7 +37,6 @@ public struct RecordingWriter: Sendable {
 
     /// The driver has reported a signal, as `Signal.summary` writes it.
     public mutating func reported(_ summary: String, at now: Int64) -> [String] {
-        if summary.hasPrefix("line ") { isLineTold = true }
         let isFault = summary.split(separator: " ").dropFirst().first == "fault"
         let words =
             isFault
@@ -52,17 +44,11 @@ public struct RecordingWriter: Sendable {
         return pause(at: now, atLeast: Self.prompt) + ["= \(words.onOneLine)"]
     }
 
+    /// The line is opened anew.
+    public mutating func opened(at now: Int64) -> [String] { pause(at: now, atLeast: 1) + ["! opened"] }
+
     /// Something is missing here.
-    public mutating func remark(_ words: String) -> [String] { ["// \(words.onOneLine)"] }
-
-    /// The recording ends.
-    public mutating func end() -> [String] { lineReport() }
-
-    private mutating func lineReport() -> [String] {
-        guard hasFrame, !isLineTold else { return [] }
-        isLineTold = true
-        return ["= line healthy"]
-    }
+    public func remark(_ words: String) -> [String] { ["// \(words.onOneLine)"] }
 
     private mutating func pause(at now: Int64, atLeast limit: Int64) -> [String] {
         guard let before = last else {
@@ -87,10 +73,11 @@ extension RecordingWriter {
     /// - Parameters:
     ///   - about: make, model, firmware, line and provenance; what is missing is "unknown".
     ///   - table: the device's table in the site file.
-    /// - Returns: the lines; the secrets that were left out, by their values; nil where the driver refuses the table.
+    /// - Returns: the lines; the secrets that were left out, by their values; whether what passes means nothing without the
+    ///   driver's first questions; nil where the driver refuses the table.
     public static func head(
         _ about: [String: String], of table: SettingNode, kind: any Driver.Type
-    ) -> (lines: [String], secrets: [String])? {
+    ) -> (lines: [String], secrets: [String], beginsAtOpening: Bool)? {
         let problems = Problems()
         let settings = Settings(table, path: "device.\(kind.name).recording", problems: problems)
         guard let driver = try? kind.init(settings), problems.all.isEmpty else { return nil }
@@ -100,12 +87,22 @@ extension RecordingWriter {
         head.lines = ["# driver: \(kind.name)"]
         head.lines += Recording.headKeys.map { "# \($0): \((about[$0] ?? "unknown").onOneLine)" }
         head.add(table, settings, under: [])
-        return (head.lines + [""], head.secrets)
+        // What it is where the table does not say: a driver's usual time may become another.
+        if let panel = driver as? any PanelDriver, settings.isKnown("silence"), !settings.has("silence") {
+            head.lines.append("# setting silence = \((panel.silence ?? .zero).described)")
+        }
+        return (head.lines + [""], head.secrets, (driver as? any PanelDriver)?.asksAtOpening ?? false)
     }
 
     private static func lineSettings(of driver: any Driver) -> SerialLine? {
-        (driver as? any PanelDriver)?.serial.line ?? (driver as? ESPADriver)?.serial.line
+        (driver as? any PanelDriver)?.serial.line
     }
+
+    /// What is of the port and not of the panel: a replay has another port, and hears no echo.
+    private static let ofThePort = [
+        "port", "line", "handshake", "rs-485", "rts-to-send", "delay-before-send", "delay-after-send", "dtr", "rts",
+        "output",
+    ]
 
     /// Whether a setting of this name is a secret: a key, a code, a password.
     static func isSecret(_ key: String) -> Bool {
@@ -122,13 +119,14 @@ extension RecordingWriter {
             guard case .table(let entries) = node.value else { return }
             for entry in entries where settings.isKnown(entry.key) {
                 let isOfDevice = path.isEmpty
-                if isOfDevice, ["port", "line", "output"].contains(entry.key) { continue }
+                if isOfDevice, RecordingWriter.ofThePort.contains(entry.key) { continue }
                 if isOfDevice, entry.key == "point" {
                     addPoints(entry.node, settings)
                 } else if case .table = entry.node.value, let below = settings.table(entry.key) {
                     add(entry.node, below, under: path + [entry.key])
                 } else {
-                    add(entry.key, entry.node.value, "setting \(path.map { $0 + "." }.joined())")
+                    let isSecret = settings.isSecret(entry.key)
+                    add(entry.key, entry.node.value, "setting \(path.map { $0 + "." }.joined())", isSecret)
                 }
             }
         }
@@ -141,13 +139,13 @@ extension RecordingWriter {
                     let table = settings.points.first(where: { $0.name == point.key })
                 else { continue }
                 for condition in conditions where table.isKnown(condition.key) {
-                    add(condition.key, condition.node.value, "point \(point.key) ")
+                    add(condition.key, condition.node.value, "point \(point.key) ", table.isSecret(condition.key))
                 }
             }
         }
 
-        private mutating func add(_ key: String, _ value: SettingNode.Value, _ before: String) {
-            if RecordingWriter.isSecret(key) {
+        private mutating func add(_ key: String, _ value: SettingNode.Value, _ before: String, _ isSecret: Bool) {
+            if isSecret || RecordingWriter.isSecret(key) {
                 if case .string(let secret) = value { secrets.append(secret) }
                 if case .integer(let secret) = value { secrets.append("\(secret)") }
                 lines.append("// \(before)\(key) is left out: it is a secret")

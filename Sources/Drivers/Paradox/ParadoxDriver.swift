@@ -12,6 +12,12 @@ public struct ParadoxDriver: PanelDriver {
     let size: ParadoxLink.Size
     let points: PanelPoints
 
+    /// Names that signals have besides the points'.
+    enum Part {
+        static let combus = "combus"
+        static let polls = "polls"
+    }
+
     public init(_ settings: Settings) throws {
         serial = SerialSettings(settings, defaultLine: PlayedParadox.line)
         // A poll each 30 s, and time for the second to be answered.
@@ -20,7 +26,7 @@ public struct ParadoxDriver: PanelDriver {
             areas: settings.integer("areas", in: 1...ParadoxLink.Limit.areas, default: 1),
             zones: settings.integer("zones", in: 0...ParadoxLink.Limit.zones, default: 48),
             users: settings.integer("users", in: 0...ParadoxLink.Limit.users, default: 0))
-        points = PanelPoints(settings)
+        points = PanelPoints(settings, parts: [Part.combus, Part.polls])
     }
 
     public func link() -> ParadoxLink { ParadoxLink(size, points) }

@@ -12,6 +12,12 @@ public struct ParadoxLink: PanelLink {
         static let answer: Int64 = 2000
         /// So many in a row, and only polls are sent until one is answered.
         static let unanswered = 2
+        /// Between two times that areas are asked for because a line was garbled.
+        static let between: Int64 = 5000
+        /// An alarm of an area was told by an event, if one came so shortly before; a poll goes out in that time.
+        static let explained: Int64 = 35_000
+        /// A fire of an area that is told so shortly after that of one of its zones is the same fire.
+        static let sameFire: Int64 = 10_000
         /// Longest line in bytes; a label has 21.
         static let line = 64
         /// Shortest line that is told as it is when it is not known.
@@ -39,7 +45,22 @@ public struct ParadoxLink: PanelLink {
     private var labels: [String: String] = [:]
     /// Each area's flags as they were last told.
     private var areas: [Int: String] = [:]
+    /// How each armed area was told: as a whole or in part.
+    private var armedAs: [Int: String] = [:]
+    /// When an event last told an alarm in an area, and a fire; 0: in some area.
+    private var alarmAt: [Int: Int64] = [:]
+    private var fireAt: [Int: Int64] = [:]
+    /// A line was garbled, and perhaps an alarm with it.
+    private var garbledAt: Int64?
+    private var isGarbled = false
+    /// What the readings tell happened some time while the module, or its panel, could not be heard.
+    private var isLate = false
+    /// Something came since a question was last answered.
+    private var talked = false
+    private var answersPolls: Bool?
     private var combus: Bool?
+    /// How often in a row the module could not tell the first area.
+    private var failures = 0
 
     init(_ size: Size = Size(), _ points: PanelPoints = PanelPoints()) {
         self.size = size
@@ -72,19 +93,31 @@ public struct ParadoxLink: PanelLink {
         var steps: [PanelStep] = []
         if let question = asked, now >= question.at + Limit.answer {
             asked = nil
-            unanswered += 1
+            unanswered = min(unanswered + 1, Limit.unanswered + 1)
             if unanswered == Limit.unanswered {
                 questions = []
+                isLate = true
                 steps.append(
                     .log(.warning, "the module does not answer \(question.question): is it on, in ASCII mode?"))
             }
+            steps += deaf()
         }
         if let due = nextPoll, now >= due {
             nextPoll = now + Limit.poll
-            questions = numbered("RA", unanswered < Limit.unanswered ? size.areas : 1) + questions
+            askFirst(numbered("RA", unanswered < Limit.unanswered ? size.areas : 1))
         }
         return steps + ask(at: now)
     }
+
+    /// A module that is silent is told by the line's silence. One that speaks and does not answer does not hear us.
+    private mutating func deaf() -> [PanelStep] {
+        guard unanswered >= Limit.unanswered, talked, answersPolls != false else { return [] }
+        answersPolls = false
+        let why = "the module speaks, but does not answer: check the wire from our TxD, and that it is in ASCII mode"
+        return reported([Signal(point: ParadoxDriver.Part.polls, .fault(why))])
+    }
+
+    private mutating func askFirst(_ first: [String]) { questions = first + questions.filter { !first.contains($0) } }
 
     /// The next question, when the one before is answered or given up.
     private mutating func ask(at now: Int64) -> [PanelStep] {
@@ -106,56 +139,106 @@ public struct ParadoxLink: PanelLink {
     }
 
     private mutating func judge(_ bytes: [UInt8], at now: Int64) -> [PanelStep] {
-        guard let (start, read) = ParadoxLine.find(bytes) else { return unknown(bytes) }
-        let noise: [PanelStep] = start > 0 ? [.strange(Array(bytes[..<start]), why: "it stands before a line")] : []
+        guard let (start, read) = ParadoxLine.find(bytes) else {
+            garbled(at: now)
+            return unknown(bytes) + ask(at: now)
+        }
+        let before = start > 0 ? self.before(Array(bytes[..<start]), at: now) : []
         let frame = Array(bytes[start...])
         let text = latin(frame)
         let steps = steps(for: read, text, at: now)
-        return noise + [.frame(frame + [0x0D], says: says(read, text))] + steps + ask(at: now)
+        return before + [.frame(frame + [0x0D], says: says(read, text))] + steps + ask(at: now)
+    }
+
+    /// What stands before a line: another whose end was lost, or noise.
+    private mutating func before(_ bytes: [UInt8], at now: Int64) -> [PanelStep] {
+        if ParadoxLine.find(bytes) != nil { return judge(bytes, at: now) }
+        garbled(at: now)
+        return [.strange(bytes, why: "it stands before a line")]
+    }
+
+    /// What the line said is lost. An alarm of it stands in its area's state, and then in its zone's.
+    private mutating func garbled(at now: Int64) {
+        guard nextPoll != nil, unanswered < Limit.unanswered, now - (garbledAt ?? .min / 2) >= Limit.between else {
+            return
+        }
+        (garbledAt, isGarbled) = (now, true)
+        askFirst(numbered("RA", size.areas))
     }
 
     private mutating func steps(for line: ParadoxLine, _ text: String, at now: Int64) -> [PanelStep] {
         switch line {
-        case .event(let group, let number, let area): return event(group, number, area, text, at: now)
+        case .event(let group, let number, let area):
+            talked = true
+            return event(group, number, area, text, at: now)
         case .area(let area, let flags):
-            answered(String(text.prefix(5)))
-            return reported(healthy() + areaStates(area, Array(flags), at: now))
+            let steps = answered(String(text.prefix(5)))
+            return steps + answer(areaStates(area, Array(flags), at: now))
         case .zone(let zone, let flags):
-            answered(String(text.prefix(5)))
-            return reported(healthy() + zoneStates(zone, Array(flags), at: now))
+            let steps = answered(String(text.prefix(5)))
+            return steps + answer(zoneStates(zone, Array(flags), at: now))
         case .label(let word, let number, let label):
             let question = String(text.prefix(5))
             let wasAsked = asked?.question == question
-            answered(question)
+            let steps = answered(question)
             if wasAsked { labels["\(word)\(number)"] = label }
-            return []
-        case .echo(let question, _):
-            answered(question)
-            return []
+            return steps
+        case .echo(let question, let isOK):
+            let isOfFirst = asked?.question == question && question == "RA001" && !isOK
+            return answered(question) + (isOfFirst ? notSeen() : [])
         case .comm(let sees):
+            talked = true
             let came = sees && combus != true
+            if came, combus == false { isLate = true }
             combus = sees
+            failures = 0
             // What happened while the module did not see its panel has not been told.
-            if came, nextPoll != nil { questions = readings + questions.filter { !readings.contains($0) } }
+            if came, nextPoll != nil { askFirst(readings) }
             let reading = sees ? Signal.Reading.healthy : .fault("the module does not hear its panel on the combus")
-            return reported([Signal(point: "combus", reading)])
+            return reported([Signal(point: ParadoxDriver.Part.combus, reading)])
         case .output: return []
         }
     }
 
-    private mutating func answered(_ question: String) {
-        guard asked?.question == question else { return }
+    private mutating func answered(_ question: String) -> [PanelStep] {
+        guard asked?.question == question else { return [] }
         asked = nil
+        talked = false
         // It was away: all is asked anew.
         if unanswered >= Limit.unanswered { questions = readings + (labels.isEmpty ? names : []) }
         unanswered = 0
+        guard answersPolls != true else { return [] }
+        answersPolls = true
+        return reported([Signal(point: ParadoxDriver.Part.polls, .healthy)])
+    }
+
+    private mutating func answer(_ states: [Signal]) -> [PanelStep] {
+        var signals = states
+        if isLate {
+            for index in signals.indices { signals[index].isUnwatched = true }
+            isLate = questions.contains { $0.hasPrefix("R") }
+        }
+        return reported(healthy() + signals)
+    }
+
+    /// The module says that it cannot tell the first area, which every panel has: it does not see its panel, and said so
+    /// before anybody listened.
+    private mutating func notSeen() -> [PanelStep] {
+        failures = min(failures + 1, 3)
+        if failures == 1 { askFirst(["RA001"]) }
+        guard failures == 2, combus != false else { return [] }
+        let why = "the module cannot tell the state of area 1: it does not hear its panel on the combus"
+        combus = nil
+        isLate = true
+        return reported([Signal(point: ParadoxDriver.Part.combus, .fault(why))])
     }
 
     /// The panel's own states come only over a sound combus.
     private mutating func healthy() -> [Signal] {
+        failures = 0
         guard combus == nil else { return [] }
         combus = true
-        return [Signal(point: "combus", .healthy)]
+        return [Signal(point: ParadoxDriver.Part.combus, .healthy)]
     }
 
     private mutating func event(
@@ -163,27 +246,81 @@ public struct ParadoxLink: PanelLink {
     ) -> [PanelStep] {
         switch ParadoxReport(group: group, number: number, area: area) {
         case .state(let name, let said, let began, let words):
+            if began { note(group, area, at: now) }
             return reported(states.signals(name, said, began, isNews: true, text: label(said, words), at: now))
         case .once(let said, let words):
+            note(group, area, at: now)
             let point = CodedPoint.point(for: said, among: states.points.coded)
             return reported([Signal(saying: said, point: point, text: label(said, words))])
         case .contact(let zone, let open):
             let area: Int? = area > 0 ? area : nil
             return reported(
                 sound(zone, area, at: now) + contact(zone, area, open, isNews: true, at: now))
-        case .armed(let armed, let said):
-            areas[area] = nil
-            return reported(
-                states.signals("area-\(area)", said, armed, isNews: false, text: label(said, ""), at: now))
+        case .armed(let armed, let said): return self.armed(armed, said, area, at: now)
         case .ask:
-            if nextPoll != nil, area > 0, area <= size.areas {
-                let question = numbered("RA", area).suffix(1)
-                questions = question + questions.filter { !question.contains($0) }
-            }
+            askState(of: area)
             return []
+        case .areaFire:
+            askState(of: area)
+            return reported(areaFire(area, at: now))
         case .quiet: return []
         case .unknown: return reported([Signal(point: "unclassified", .call, text: text)])
         }
+    }
+
+    /// An area's state need not be asked for its zones where an event has told of which its alarm is.
+    private mutating func note(_ group: Int, _ area: Int, at now: Int64) {
+        guard [24, 25, 30, 31].contains(group) else { return }
+        let area = (1...Limit.areas).contains(area) ? area : 0
+        alarmAt[area] = now
+        if group == 25 { fireAt[area] = now }
+    }
+
+    private func isRecent(_ times: [Int: Int64], _ area: Int, within time: Int64, at now: Int64) -> Bool {
+        [area, 0].contains { area in times[area].map { now - $0 <= time } ?? false }
+    }
+
+    /// 0 is all areas, and 255 some.
+    private mutating func askState(of area: Int) {
+        guard nextPoll != nil else { return }
+        let all = numbered("RA", size.areas)
+        if (1...Limit.areas).contains(area) {
+            if area <= size.areas { askFirst(all.suffix(from: area - 1).prefix(1).map(\.self)) }
+        } else {
+            askFirst(all)
+        }
+    }
+
+    private mutating func areaFire(_ area: Int, at now: Int64) -> [Signal] {
+        guard !isRecent(fireAt, area, within: Limit.sameFire, at: now) else { return [] }
+        let isOne = (1...Limit.areas).contains(area)
+        let said = Said(kind: "fire", partition: isOne ? area : nil)
+        let words = join("Fire alarm in the area", labels["AL\(area)"])
+        guard isOne else {
+            let point = CodedPoint.point(for: said, among: states.points.coded)
+            return [Signal(saying: said, point: point, text: words)]
+        }
+        return states.signals("area-\(area)-fire", said, true, isNews: true, text: words, at: now)
+    }
+
+    private mutating func armed(_ armed: Bool, _ said: Said, _ area: Int, at now: Int64) -> [PanelStep] {
+        let isOne = (1...Limit.areas).contains(area)
+        if !isOne { askState(of: area) }
+        let numbers = isOne ? [area] : area == 0 ? Array(1...size.areas) : []
+        guard !numbers.isEmpty else {
+            // In which areas, the answers tell.
+            return reported([
+                Signal(point: said.pointName, armed ? .call : .cleared, text: label(said, ""), said: said)
+            ])
+        }
+        return reported(
+            numbers.flatMap { area in
+                areas[area] = nil
+                armedAs[area] = armed ? armedAs[area] ?? "arming" : nil
+                var said = said
+                said.partition = area
+                return states.signals("area-\(area)", said, armed, isNews: false, text: label(said, ""), at: now)
+            })
     }
 
     /// A zone that is told open or closed is not tampered with, and its loop is sound.
@@ -205,21 +342,59 @@ public struct ParadoxLink: PanelLink {
     }
 
     private mutating func areaStates(_ area: Int, _ flags: [Character], at now: Int64) -> [Signal] {
-        guard flags.count == 7, areas[area] != String(flags) else { return [] }
-        areas[area] = String(flags)
-        let armed = flags[0] != "D"
-        let kind = flags[0] == "S" ? "partial-arming" : "arming"
-        let words = labels["AL\(area)"] ?? ""
+        guard flags.count == 7 else { return [] }
+        let before = areas.updateValue(String(flags), forKey: area)
+        let inAlarm = Self.tellsAlarm(String(flags))
+        askZones(area, inAlarm, before.map { !Self.tellsAlarm($0) } ?? false, at: now)
+        guard before != String(flags) else { return [] }
+        let name = labels["AL\(area)"]
+        // No flag says of what kind the alarm of a whole area is.
         let parts = [
-            ("area-\(area)", armed ? kind : "arming", armed, words),
-            // No flag says of what kind the alarm of a whole area is.
-            ("area-\(area)-alarm", "unclassified", flags[5] == "A", "Area in alarm \(words)"),
-            ("area-\(area)-trouble", "trouble", flags[2] == "T", "Trouble \(words)"),
+            ("area-\(area)-alarm", "unclassified", inAlarm, join("Area in alarm", name)),
+            ("area-\(area)-trouble", "trouble", flags[2] == "T", join("Trouble", name)),
         ]
-        return parts.flatMap { name, kind, active, words in
-            let text = words.split(separator: " ").joined(separator: " ")
-            return states.signals(name, Said(kind: kind, partition: area), active, isNews: false, text: text, at: now)
+        let told = parts.flatMap { name, kind, active, text in
+            states.signals(name, Said(kind: kind, partition: area), active, isNews: false, text: text, at: now)
         }
+        return arming(area, flags[0], name ?? "", at: now) + told + (inAlarm ? [] : fireEnded(area, name, at: now))
+    }
+
+    private static func tellsAlarm(_ flags: String) -> Bool { flags.dropFirst(5).first == "A" }
+
+    /// D disarmed; A armed, F forced; S stay and I instant leave the inner zones out.
+    private mutating func arming(_ area: Int, _ flag: Character, _ name: String, at now: Int64) -> [Signal] {
+        let armed = flag != "D"
+        let kind = flag == "S" || flag == "I" ? "partial-arming" : "arming"
+        let said = Said(kind: kind, partition: area)
+        let before = armedAs[area]
+        armedAs[area] = armed ? kind : nil
+        // Armed as before, but now as a whole, or no longer: no change of state, and yet to be told.
+        if armed, let before, before != kind {
+            let point = CodedPoint.point(for: said, among: states.points.coded) ?? "area-\(area)"
+            return [Signal(point: point, .call, text: name, said: said)]
+        }
+        return states.signals("area-\(area)", said, armed, isNews: false, text: name, at: now)
+    }
+
+    private mutating func fireEnded(_ area: Int, _ name: String?, at now: Int64) -> [Signal] {
+        let said = Said(kind: "fire", partition: area)
+        let text = join("Fire alarm in the area", name)
+        return states.signals("area-\(area)-fire", said, false, isNews: false, text: text, at: now)
+    }
+
+    /// An area in alarm of which no event told why: its event was lost. The zones tell which it is, and whether it burns.
+    private mutating func askZones(_ area: Int, _ inAlarm: Bool, _ wasQuiet: Bool, at now: Int64) {
+        let isUnexplained = wasQuiet && !isRecent(alarmAt, area, within: Limit.explained, at: now)
+        if inAlarm, isGarbled || isUnexplained, !questions.contains(where: { $0.hasPrefix("RZ") }) {
+            isGarbled = false
+            askFirst(questions.filter { $0.hasPrefix("RA") } + numbered("RZ", size.zones))
+        }
+        if area == size.areas { isGarbled = false }
+    }
+
+    /// "Area in alarm Skolan"
+    private func join(_ words: String, _ label: String?) -> String {
+        label.map { $0.isEmpty ? words : "\(words) \($0)" } ?? words
     }
 
     private mutating func zoneStates(_ zone: Int, _ flags: [Character], at now: Int64) -> [Signal] {
@@ -269,6 +444,7 @@ public struct ParadoxLink: PanelLink {
             case .contact(let zone, let open): "zone \(zone) \(open ? "open" : "closed")"
             case .armed(let armed, let said): "\(said.summary)\(armed ? "" : " ended")"
             case .ask: "status of area \(area)"
+            case .areaFire: "fire alarm in area \(area)"
             case .quiet(let words): words
             case .unknown: "not known: \(text)"
             }

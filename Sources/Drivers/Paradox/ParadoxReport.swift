@@ -86,6 +86,8 @@ enum ParadoxReport: Sendable, Hashable {
     case armed(Bool, Said)
     /// An area's state has changed: ask for it.
     case ask
+    /// An area is in fire alarm, says its state. Its end only the answer to a question tells.
+    case areaFire
     /// Nothing for the centre.
     case quiet(String)
     case unknown
@@ -119,7 +121,8 @@ enum ParadoxReport: Sendable, Hashable {
                 "door-\(zone)", Said(kind: "door-forced", partition: area, zone: zone), group == 52, "Door forced")
         case 23, 32, 56:
             let words = group == 23 ? "Zone bypassed" : group == 32 ? "Zone shut down" : "Zone left out at arming"
-            return .once(Said(kind: "burglary-bypass", partition: area, zone: zone), words)
+            // Of a fire zone as of any.
+            return .once(Said(kind: "point-inhibited", partition: area, zone: zone), words)
         default: return nil
         }
     }
@@ -145,7 +148,7 @@ enum ParadoxReport: Sendable, Hashable {
     private static let specialAlarms: [Int: (kind: String, words: String)] = [
         0: ("panic", "Emergency panic"), 1: ("medical", "Medical panic"), 2: ("fire", "Fire panic"),
         3: ("burglary", "Alarm shortly after arming"), 4: ("duress", "Police code"),
-        5: ("burglary-bypass", "Zone shut down"), 8: ("line-trouble", "Telephone line alarm"),
+        5: ("point-inhibited", "Zones shut down"), 8: ("line-trouble", "Telephone line alarm"),
         9: ("communication-failure", "The panel could not reach its alarm centre"), 10: ("tamper", "Module tamper"),
     ]
     private static let troubles: [Int: (kind: String, words: String)] = [
@@ -170,7 +173,10 @@ enum ParadoxReport: Sendable, Hashable {
                 return .once(Said(kind: "unclassified", partition: area), "Special alarm \(number)")
             }
             return .once(Said(kind: form.kind, partition: area), form.words)
-        case 35: return .once(Said(kind: "wrong-code", partition: area), "Keypad locked: too many wrong codes")
+        case 35:
+            return number == 0
+                ? .once(Said(kind: "wrong-code", partition: area), "Keypad locked: too many wrong codes")
+                : .once(Said(kind: "tamper", partition: area), "Special tamper \(number)")
         case 36, 37:
             let form = troubles[number] ?? ("trouble", "Trouble \(number)")
             return .state("trouble-\(number)", Said(kind: form.kind, partition: area), group == 36, form.words)
@@ -198,9 +204,12 @@ enum ParadoxReport: Sendable, Hashable {
 
     private static func rest(_ group: Int, _ number: Int, _ area: Int?) -> ParadoxReport {
         switch group {
+        case 64 where number == 7: .areaFire
         // With 8 a zone whose reporting is delayed is in alarm, which its area's state tells.
-        case 8, 64...66: .ask
-        case 4...7, 45, 48...50, 55, 57, 58, 60...63, 67: .quiet("group \(group), number \(number)")
+        case 8: .ask
+        case 64...66 where number < 8: .ask
+        case 45 where number == 3: .quiet("listening-in wanted")
+        case 4...7, 48...50, 55, 57, 58, 62, 63: .quiet("group \(group), number \(number)")
         default: .unknown
         }
     }

@@ -96,10 +96,12 @@ final class PiControl: ProcessImage {
 }
 
 extension ProcessVariable {
-    /// What KB_FIND_VARIABLE has filled in. The processor's own byte order: all that run piControl are little-endian.
+    /// What KB_FIND_VARIABLE has filled in. The processor's own byte order: all that run piControl are little-endian. A bit of
+    /// a word's upper byte is one of the byte behind.
     init(found bytes: [UInt8]) {
+        let bit = Int(bytes[34])
         self.init(
-            address: Int(bytes[32]) | Int(bytes[33]) << 8, bit: Int(bytes[34]),
+            address: (Int(bytes[32]) | Int(bytes[33]) << 8) + bit / 8, bit: bit % 8,
             length: Int(bytes[36]) | Int(bytes[37]) << 8)
     }
 }

@@ -3,10 +3,10 @@ public struct RevPiDriver: Driver {
     public static let name = "revpi"
 
     struct Point: Sendable, Hashable {
-        var name: String
         var variable: String
-        var activeLevel: Bool
-        var debounce: Duration
+        var contact: ContactSettings
+
+        var name: String { contact.name }
     }
 
     let image: String
@@ -32,11 +32,13 @@ public struct RevPiDriver: Driver {
                 table.refuse("variable", "the same variable as point \(other)")
             }
         }
+        SupplyWatch.check(points.map(\.contact), settings.points)
     }
 
     public func run(_ host: any Host) throws {
         let image = try open(image)
         var inputs = points.map { RevPiInput($0) }
+        var supplies = SupplyWatch.all(of: points.map(\.contact))
         var nextReview = ContinuousClock.now
         var last: [UInt8] = []
         while true {
@@ -55,8 +57,10 @@ public struct RevPiDriver: Driver {
                 if inputs.map(\.place) != places { seen = try look(at: inputs, in: image) }
             }
             last = seen.bytes
-            let time = monotonicTime()
-            for index in inputs.indices { signals += inputs[index].read(seen.bytes, from: seen.first, at: time) }
+            let clocks = ContactClocks(host)
+            for index in inputs.indices { signals += inputs[index].read(seen.bytes, from: seen.first, at: clocks) }
+            signals.sort { ($0.occurred?.uptime ?? .max) < ($1.occurred?.uptime ?? .max) }
+            signals += supplies.judge(inputs.compactMap(\.contact), occurred: host.now)
             host.answers()
             guard host.deliver(signals), host.wait(until: now + interval) != .stop else { return }
         }
@@ -70,26 +74,16 @@ public struct RevPiDriver: Driver {
         guard let first = places.min(), let last = places.max() else { return (0, []) }
         return (first, try image.bytes(first..<last + 1))
     }
-
-    /// Nanoseconds since some moment of this run of the program.
-    private func monotonicTime() -> Int64 {
-        let elapsed = Self.start.duration(to: .now).components
-        return elapsed.seconds * 1_000_000_000 + elapsed.attoseconds / 1_000_000_000
-    }
-
-    private static let start = ContinuousClock.now
 }
 
 extension RevPiDriver.Point {
     init(_ settings: Settings) {
         // Said by the board's file in terms of the variable before we see it; here only known.
         _ = settings.optionalString("terminal", expected: "a terminal's name in quotes, as \"I1\"")
-        name = settings.name
         variable = settings.string(
             "variable", expected: "a variable's name in quotes, as PiCtory has it: \"I_1\"",
             limit: PiControl.nameSize - 1)
-        activeLevel = settings.choice("contact", of: [("normally-open", true), ("normally-closed", false)])
-        debounce = settings.duration("debounce", in: .zero ... .seconds(5), default: .milliseconds(30))
+        contact = ContactSettings(settings)
     }
 }
 
@@ -100,9 +94,10 @@ struct RevPiInput {
     private(set) var place: ProcessVariable?
     /// Why the point cannot be read; nil when it can.
     private(set) var trouble: String?
-    private var contact: Contact?
+    /// Nil while it cannot be read.
+    private(set) var contact: WatchedContact?
     /// Its contact has moved, and it is not told yet.
-    var isMoving: Bool { contact?.deadline != nil }
+    var isMoving: Bool { contact?.isMoving ?? false }
 
     init(_ point: RevPiDriver.Point) { self.point = point }
 
@@ -113,7 +108,7 @@ struct RevPiInput {
         trouble = nil
         if let found {
             let module = modules.first { $0.inputs.contains(found.address) }
-            if found.length != 1 || found.bit > 7 {
+            if found.length != 1 {
                 trouble =
                     "variable \(point.variable) is no single input but \(found.length) bits; use one of a digital input"
             } else if let module, !module.isActive {
@@ -135,21 +130,11 @@ struct RevPiInput {
     }
 
     /// Takes the point's bit out of these bytes of the image.
-    mutating func read(_ bytes: [UInt8], from first: Int, at now: Int64) -> [Signal] {
+    mutating func read(_ bytes: [UInt8], from first: Int, at clocks: ContactClocks) -> [Signal] {
         guard let place, bytes.indices.contains(place.address - first) else { return [] }
         let level = bytes[place.address - first] >> place.bit & 1 == 1
-        if contact == nil {
-            contact = Contact(level: level, at: now, debounce: point.debounce.milliseconds * 1_000_000)
-        }
-        guard var contact else { return [] }
-        let changes = contact.observe(edges: [], level: level, lost: false, at: now)
-        self.contact = contact
-        return changes.map { change in
-            switch change {
-            case .level(let level, _): Signal(point: point.name, .active(level == point.activeLevel))
-            case .restless(let why, _): Signal(point: point.name, .fault("contact \(point.name): \(why)"))
-            case .calm: Signal(point: point.name, .healthy)
-            }
-        }
+        var contact = self.contact ?? WatchedContact(point.contact, level: level, at: clocks.edges)
+        defer { self.contact = contact }
+        return contact.observe(level: level, at: clocks)
     }
 }

@@ -43,7 +43,7 @@ public struct LineErrors: Sendable, Hashable {
         return counted.count == 1 ? last : counted.dropLast().joined(separator: ", ") + " and " + last
     }
 
-    /// What they mean of the line's settings; nil where they say nothing.
+    /// What they mean of the line's settings: "12 framing errors counted: …"; nil where they say nothing.
     var advice: String? {
         guard let words else { return nil }
         let meaning =
@@ -56,6 +56,6 @@ public struct LineErrors: Sendable, Hashable {
             } else {
                 "the computer read too late"
             }
-        return "The port has counted \(words) since it was opened: \(meaning)."
+        return "\(words) counted: \(meaning)"
     }
 }

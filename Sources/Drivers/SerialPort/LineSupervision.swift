@@ -4,6 +4,9 @@ import AlarmProtocol
 ///
 /// Pure: bytes and times in milliseconds in, the line's condition out.
 struct LineSupervision: Sendable {
+    /// The name of the line as a part of the device.
+    static let point = "line"
+
     enum Limit {
         /// So many bytes without one frame, and
         static let strangeBytes = 20
@@ -56,7 +59,8 @@ struct LineSupervision: Sendable {
         lastValid = opened.uptime
     }
 
-    /// The line's condition now; nil until something is known of it.
+    /// The line's condition now; nil until something is known of it. A port's stable name is long, and a text that is
+    /// sent is cut: so it stands last.
     var condition: Signal.Reading? {
         if let fault = unreadyFault ?? heldFault ?? lineFault ?? blockFault ?? noiseFault { return .fault(fault) }
         return heardSomething ? .healthy : nil
@@ -85,7 +89,7 @@ struct LineSupervision: Sendable {
     /// The first stands until a block is understood.
     mutating func notUnderstood(_ why: String) {
         guard blockFault == nil else { return }
-        blockFault = "a call on \(port) was refused as not understood: \(why); look at the panel"
+        blockFault = "a call was refused as not understood: \(why); look at the panel (\(port))"
     }
 
     /// Bytes that are no frame, or a wrong one. Between right frames, and again and again, they are noise.
@@ -97,9 +101,9 @@ struct LineSupervision: Sendable {
         noise = seen
         guard seen.times >= Limit.noiseTimes, seen.bytes >= Limit.noiseBytes else { return }
         noiseFault =
-            "noise on \(port): between right frames bytes that fit none, \(Limit.noiseTimes) times within "
+            "noise: between right frames bytes that fit none, \(Limit.noiseTimes) times within "
             + "\(Limit.noiseTime / 60_000) minutes: check the shield, the earth and the termination, and that no two send "
-            + "at once"
+            + "at once (\(port))"
     }
 
     /// Whether the other end keeps us from sending, by the handshake.
@@ -111,7 +115,7 @@ struct LineSupervision: Sendable {
         let since = heldSince ?? now
         heldSince = since
         nextHeldCheck = now + Limit.held
-        if now - since >= Limit.held { heldFault = "nothing that we say gets out on \(port): \(SerialPort.heldOff)" }
+        if now - since >= Limit.held { heldFault = "nothing that we say gets out: \(SerialPort.heldOff) (\(port))" }
     }
 
     /// Whether the other end's DTR is up, by which a module says that it is connected with its panel.
@@ -141,16 +145,16 @@ struct LineSupervision: Sendable {
         guard lineFault == nil else { return }
         let quiet = now - lastValid
         if strange >= Limit.strangeBytes, quiet >= Limit.strangeTime {
-            lineFault = "\(strange) bytes on \(port) and none fits a frame: wrong speed or parity? \(advice(errors()))"
+            lineFault = "bytes arrive but no frame fits: wrong speed or parity? \(advice(errors())) (\(strange) bytes)"
         } else if let silence, quiet >= silence {
             let time = silence % 1000 == 0 ? "\(silence / 1000) s" : "\(silence) ms"
-            if strange == 0 {
-                let counted = errors()?.advice.map { " \($0)" } ?? ""
-                lineFault = "\(lacks) for \(time) on \(port): check the cable and that the panel is on\(counted)"
-            } else {
+            if strange > 0 {
                 lineFault =
-                    "\(lacks) for \(time) on \(port), but bytes that fit no frame: wrong speed or parity? "
-                    + advice(errors())
+                    "\(lacks) for \(time), but bytes that fit no frame: wrong speed or parity? \(advice(errors()))"
+            } else if let counted = errors()?.advice {
+                lineFault = "\(lacks) for \(time), \(counted) (\(port))"
+            } else {
+                lineFault = "\(lacks) for \(time): check the cable and that the panel is on (\(port))"
             }
         }
     }
@@ -164,17 +168,15 @@ struct LineSupervision: Sendable {
         return (lineAt + [nextHeldCheck, unreadyAt, noise.map { $0.since + Limit.noiseTime }]).compactMap(\.self).min()
     }
 
-    /// Seven bits with parity, read as eight bits without, all have the same parity and some the eighth bit.
     private func advice(_ errors: LineErrors?) -> String {
-        guard let counted = errors?.advice else { return advice }
-        return "\(counted) \(advice)"
+        [errors?.advice, advice].compactMap(\.self).joined(separator: ". ")
     }
 
+    /// Seven bits with parity, read as eight bits without, all have the same parity and some the eighth bit.
     private var advice: String {
-        let now = "Here it is \(line)"
         guard line.dataBits == 8, line.parity == .none, highOnes > 0, oddOnes == 0 || oddOnes == strange else {
-            return "\(now): compare with the panel's settings"
+            return "Here \(port) is at \(line): compare with the panel's settings"
         }
-        return "\(now), but the bytes look like \"\(line.speed) 7\(oddOnes == 0 ? "E" : "O")1\""
+        return "The bytes look like \"\(line.speed) 7\(oddOnes == 0 ? "E" : "O")1\"; here \(port) is at \(line)"
     }
 }

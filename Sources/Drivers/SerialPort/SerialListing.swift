@@ -18,19 +18,33 @@ extension SerialPort {
         var list: UnsafeMutablePointer<OpaquePointer?>?
         guard sp_list_ports(&list) == SP_OK, let list else { return [] }
         defer { sp_free_port_list(list) }
-        var lasting: [String: String] = [:]
-        for link in paths(matching: "/dev/serial/by-path/*") + paths(matching: "/dev/serial/by-id/*") {
-            if let device = realPath(link) { lasting[device] = link }
-        }
-        var names: [Name] = []
+        var ports: [(device: String, product: String)] = []
         for index in 0... {
             guard let port = list[index] else { break }
             guard let text = sp_get_port_name(port) else { continue }
-            let device = String(cString: text)
             let product = sp_get_port_description(port).map { String(cString: $0) } ?? ""
-            names.append(Name(path: lasting[device] ?? device, device: device, product: product))
+            ports.append((String(cString: text), product))
         }
-        return names.sorted { $0.path < $1.path }
+        return named(ports, byID: links(in: "/dev/serial/by-id"), byPath: links(in: "/dev/serial/by-path"))
+    }
+
+    /// Gives ports their names.
+    /// - Parameters: links by the device that each leads to.
+    static func named(
+        _ ports: [(device: String, product: String)], byID: [String: String], byPath: [String: String]
+    ) -> [Name] {
+        // Of adapters without a serial number, plugged in together, only one has the name by-id: now this, now that.
+        let unnumbered = Set(ports.filter { byID[$0.device] == nil && !$0.product.isEmpty }.map(\.product))
+        return ports.map { device, product in
+            let id = unnumbered.contains(product) ? nil : byID[device]
+            return Name(path: id ?? byPath[device] ?? device, device: device, product: product)
+        }.sorted { $0.path < $1.path }
+    }
+
+    private static func links(in folder: String) -> [String: String] {
+        var links: [String: String] = [:]
+        for link in paths(matching: "\(folder)/*") { if let device = realPath(link) { links[device] = link } }
+        return links
     }
 }
 

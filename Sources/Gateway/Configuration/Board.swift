@@ -70,7 +70,7 @@ struct Board {
         return .success(board)
     }
 
-    private static func read(_ document: SettingNode, problems: Problems) -> Board {
+    static func read(_ document: SettingNode, problems: Problems) -> Board {
         let file = Settings(document, path: "", problems: problems)
         let head = file.requiredTable("board", of: document)
         var board = Board(name: head.string("name", expected: "the board's name in quotes", limit: 64), terminals: [:])

@@ -17,7 +17,7 @@ extension ControlServer {
                 waiting: summary.waiting, mostUrgent: summary.mostUrgent.map { "\($0)" },
                 oldestWaits: oldest.map { intake.outbox.age(of: $0, at: now) / 1000 }, parked: summary.parked,
                 storeTrouble: summary.trouble, paths: paths, devices: devices.map(describe),
-                points: site.points.map(describe), move: try centre(ControlRequest(.receiver), "").move,
+                points: points(), move: try centre(ControlRequest(.receiver), "").move,
                 supervision: site.supervision.map { .init(name: $0.title, remark: $0.remark) },
                 availability: now.clock == .unknown ? nil : intake.outbox.availability(only: Month(utc: now.utc))))
     }
@@ -30,20 +30,52 @@ extension ControlServer {
             points: host.device.points.count)
     }
 
-    private func describe(_ point: Point) -> SiteStatus.Point {
-        let state: String
-        if intake.state(of: point.name + ".fault") == true {
-            state = "fault"
-        } else {
-            switch intake.state(of: point.name) {
-            case true: state = "active"
-            case false: state = "at rest"
-            case nil: state = "never active"
-            }
+    /// The configured points, and what stands though no point is configured for it: a zone that a panel told of, noise
+    /// on a line.
+    private func points() -> [SiteStatus.Point] {
+        let standing = intake.standing()
+        var told = Set(site.points.map(\.name))
+        told.formUnion(devices.flatMap { [$0.device.name] + $0.device.outputs.map(\.name) })
+        let others = Set(standing.keys.map(Self.point)).subtracting(told)
+            .filter { name in devices.contains { name.hasPrefix($0.device.name + ".") } }
+        return site.points.map { describe($0, standing) } + others.sorted().map { describe($0, standing) }
+    }
+
+    /// The point that a state's name is about: without what says that it is a fault, or chatters.
+    private static func point(_ state: String) -> String {
+        for suffix in [".fault", Chatter.suffix] where state.hasSuffix(suffix) {
+            return String(state.dropLast(suffix.count))
         }
+        return state
+    }
+
+    private func describe(_ point: Point, _ standing: [String: Int64]) -> SiteStatus.Point {
+        SiteStatus.Point(
+            name: point.name, text: point.text, kind: point.kind.name, state: state(of: point.name), zone: point.zone,
+            why: event(point.name + ".fault", standing)?.text, chatters: standing[point.name + Chatter.suffix] != nil)
+    }
+
+    private func describe(_ name: String, _ standing: [String: Int64]) -> SiteStatus.Point {
+        let fault = event(name + ".fault", standing)
+        let event = event(name, standing) ?? fault ?? event(name + Chatter.suffix, standing)
         return SiteStatus.Point(
-            name: point.name, text: point.text, kind: point.kind.name, state: state, zone: point.zone,
-            chatters: intake.state(of: point.name + Chatter.suffix) ?? false)
+            name: name, text: event?.text ?? "", kind: event.map { "\($0.sia)/\($0.contactID)" } ?? "",
+            state: state(of: name), zone: event?.zone ?? 0,
+            why: fault.map { $0.text.hasPrefix("\(name): ") ? String($0.text.dropFirst(name.count + 2)) : $0.text },
+            chatters: standing[name + Chatter.suffix] != nil)
+    }
+
+    private func event(_ point: String, _ standing: [String: Int64]) -> Event? {
+        standing[point].flatMap { intake.outbox.event($0)?.event }
+    }
+
+    private func state(of point: String) -> String {
+        if intake.state(of: point + ".fault") == true { return "fault" }
+        return switch intake.state(of: point) {
+        case true?: "active"
+        case false?: "at rest"
+        case nil: "never active"
+        }
     }
 
     func events(_ request: ControlRequest, _ client: ControlClient) {

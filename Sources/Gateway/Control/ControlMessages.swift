@@ -2,12 +2,14 @@
 /// the product: `--json` prints the answers as they are. Times are milliseconds since 1970 UTC.
 public struct ControlRequest: Codable, Sendable {
     public enum Command: String, Codable, Sendable {
-        case status, events, testPoint, testPath, discard, testMode, receiver, availability, bus, watch
+        case status, events, testPoint, testPath, discard, testMode, receiver, availability, bus, watch, learn
     }
 
     public var command: Command
-    /// `bus`, `watch`: one device; nil: all of them. `testPoint`: a point's full name; `testPath`: a path's name; `testMode`: "on", "off" or "status".
+    /// `bus`, `watch`: one device; nil: all of them. `learn`: the device of the loop. `testPoint`: a point's full name; `testPath`: a path's name; `testMode`: "on", "off" or "status".
     public var name: String?
+    /// `learn`: the point that is a supervised loop.
+    public var point: String?
     /// `events`: only those that wait or are parked; go on as they come; how many at first. `testMode`: for how many seconds
     /// (`limit`).
     public var unsent: Bool?
@@ -29,12 +31,14 @@ public struct ControlRequest: Codable, Sendable {
     /// Milliseconds.
     public var shadow: Int64?
     public var within: Int64?
+    /// `watch`: has the device's line opened anew first, so that all is seen from the beginning.
+    public var anew: Bool?
     /// `availability`: only this month, "2026-11".
     public var month: String?
 
     public init(
         _ command: Command, name: String? = nil, unsent: Bool? = nil, follow: Bool? = nil, limit: Int? = nil,
-        event: Int64? = nil, why: String? = nil, faults: Bool? = nil, month: String? = nil
+        event: Int64? = nil, why: String? = nil, faults: Bool? = nil, month: String? = nil, point: String? = nil
     ) {
         self.command = command
         self.name = name
@@ -45,6 +49,7 @@ public struct ControlRequest: Codable, Sendable {
         self.why = why
         self.faults = faults
         self.month = month
+        self.point = point
     }
 }
 
@@ -105,6 +110,8 @@ public struct SiteStatus: Codable, Sendable {
         /// "active", "fault", "at rest", or "never active".
         public var state: String
         public var zone: Int
+        /// In fault: why.
+        public var why: String?
         /// It changes too often: its changes are counted, its end is held back.
         public var chatters: Bool?
     }

@@ -20,10 +20,13 @@ final class ControlServer: Sendable {
     let own: OwnDoings?
     private let descriptor: Int32
     private let clients = Atomic<Int>(0)
+    private let watchers = Atomic<Int>(0)
     private let logger = Logger(label: "control")
 
     /// Askers at once. One more is told to come back.
     private static let clientLimit = 8
+    /// Of them, those that stay until they go away: forgotten ones must not keep anybody from asking how the site is.
+    private static let watcherLimit = 5
 
     /// - Throws: `ControlRefusal` when the socket cannot be made.
     init(
@@ -126,6 +129,7 @@ final class ControlServer: Sendable {
             }
             switch request.command {
             case .status: client.send(try status())
+            case .events where request.follow ?? false: try stay { events(request, client) }
             case .events: events(request, client)
             case .testPoint: client.send(try testPoint(request.name ?? "", person))
             case .testPath: client.send(try testPath(request.name ?? "", person))
@@ -134,11 +138,22 @@ final class ControlServer: Sendable {
             case .discard: client.send(try discard(request, person))
             case .testMode: client.send(try testMode(request, person))
             case .receiver: client.send(try centre(request, person))
-            case .watch: try watch(request, client)
+            case .watch: try stay { try watch(request, client) }
+            case .learn: try stay { try learn(request, client) }
             }
         } catch let refusal as ControlRefusal { client.send(refusal) } catch {
             client.send(ControlRefusal("\(error)"))
         }
+    }
+
+    /// Answers somebody who stays: a watcher of lines or events.
+    func stay(_ answer: () throws -> Void) throws {
+        defer { watchers.subtract(1, ordering: .relaxed) }
+        guard watchers.add(1, ordering: .relaxed).newValue <= Self.watcherLimit else {
+            throw ControlRefusal(
+                "\(Self.watcherLimit) others are watching or following events already: end one of them")
+        }
+        try answer()
     }
 
     /// The system's user database answers from one buffer for the whole process.

@@ -18,7 +18,7 @@ public struct LineScreen: Sendable {
         /// Rows of one passage, unless all bytes are asked for.
         static let rows = 4
         /// Passages that are known again when they repeat, and milliseconds after which repeats are told of.
-        static let known = 16
+        static let known = 128
         static let repeatTime: Int64 = 10_000
     }
 

@@ -152,7 +152,7 @@ public enum StatusScreen {
         let how = "\(chatters ? "chatters; " : "")\(point.kind), zone \(point.zone)\(text)"
         switch point.state {
         case "active": return Row(rank: .alarm, what: point.name, how: how)
-        case "fault": return Row(rank: .fault, what: point.name, how: "cannot be read; \(how)")
+        case "fault": return Row(rank: .fault, what: point.name, how: point.why ?? "cannot be read; \(how)")
         default: return chatters ? Row(rank: .warning, what: point.name, how: how) : nil
         }
     }

@@ -76,8 +76,13 @@ extension ControlServer {
                 of: WatchedLine(
                     $0.device.name, .watching, at: clock(), text: $0.trouble.map { "lost: \($0)" } ?? $0.outward))
         }
+        let beginsAnew = request.anew ?? false
+        guard !beginsAnew || hosts.count == 1 && hosts[0].device.outputs.isEmpty else {
+            throw ControlRefusal("only one device, without outputs, can be opened anew")
+        }
         for host in hosts { host.watch.add(watcher) }
         defer { for host in hosts { host.watch.remove(watcher) } }
+        if beginsAnew { hosts[0].beginAnew() }
         while !stopping.isSet {
             guard client.push(&outgoing, within: 100) else { return }
             guard outgoing.isEmpty else { continue }
@@ -94,6 +99,7 @@ extension ControlServer {
         let (device, at) = (sight.device, sight.at)
         switch sight.what {
         case .passed(let passage): return [WatchedLine(device, passage, at: at)]
+        case .measured(let reading): return [WatchedLine(device, .received, at: at, text: reading.described)]
         case .reported(let signals, let ids):
             let events = ids.map { id in
                 WatchedLine(device, .event, at: at, text: intake.outbox.event(id).map { $0.event.watched }, event: id)

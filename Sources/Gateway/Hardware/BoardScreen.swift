@@ -32,11 +32,11 @@ public struct BoardScreen {
         var screen = BoardScreen(all: true)
         for file in catalogue.files {
             screen.add("\(file.id.padded(to: 24)) \(file.name), \(file.terminals.count) terminals")
-            if let tried = file.tried { screen.add("    tried: \(tried)") }
+            if let tried = file.tried { screen.addWrapped("    tried: \(tried)") }
         }
-        for problem in catalogue.problems { screen.add("NOT USED \(problem)") }
+        for problem in catalogue.problems { screen.addWrapped("NOT USED \(problem)") }
         if catalogue.files.isEmpty {
-            screen.add("no board file; looked in \(BoardCatalogue.directories.joined(separator: ", "))")
+            screen.addWrapped("no board file; looked in \(BoardCatalogue.directories.joined(separator: ", "))")
         }
         return screen.lines
     }
@@ -44,9 +44,10 @@ public struct BoardScreen {
     /// One board file, with its terminals in columns of the page.
     public static func show(_ file: BoardCatalogue.File) -> [String] {
         var screen = BoardScreen(all: true)
-        screen.add("\(file.name): board = \"\(file.id)\" (\(file.path))")
-        if !file.knownAs.isEmpty { screen.add("known as: \(file.knownAs.joined(separator: ", "))") }
-        if let tried = file.tried { screen.add("tried: \(tried)") }
+        screen.add("\(file.name): board = \"\(file.id)\"")
+        screen.addWrapped("file: \(file.path)")
+        if !file.knownAs.isEmpty { screen.addWrapped("known as: \(file.knownAs.joined(separator: ", "))") }
+        if let tried = file.tried { screen.addWrapped("tried: \(tried)") }
         screen.lines.append("")
         let cells = file.terminals.map { "\($0.name.padded(to: 8)) \($0.device) \($0.place)" }
         let widest = (cells.map(\.count).max() ?? 0) + 2
@@ -78,8 +79,10 @@ public struct BoardScreen {
                 "\(best.found) of its \(best.terminals) GPIO terminals are lines of this computer\(best.isWhole ? "." : ":")"
             )
         }
-        let missing = best.missing.sorted { $0.key < $1.key }
-        addSome(missing.map { "  \($0.key): \($0.value)" }, none: nil)
+        // Most often it is one reason for all of them.
+        let missing = Dictionary(grouping: best.missing.sorted { $0.key < $1.key }, by: \.value)
+            .map { (names: $0.value.map(\.key), reason: $0.key) }.sorted { $0.names[0] < $1.names[0] }
+        addSome(missing.flatMap { Self.wrapped("  \(listed($0.names)): \($0.reason)") }, none: nil)
         let held = best.held.sorted { $0.key < $1.key }
         if !held.isEmpty { add("held by others: \(held.map { "\($0.key) (\($0.value))" }.joined(separator: ", "))") }
         let others = fits.dropFirst().map(\.board)
@@ -132,6 +135,25 @@ public struct BoardScreen {
         var line = line.printable
         while line.last == " " { line.removeLast() }
         lines.append(all || line.count <= Self.width ? line : String(line.prefix(Self.width - 1)) + "…")
+    }
+
+    /// Adds as many lines as it takes, broken between words.
+    private mutating func addWrapped(_ line: String) { for part in Self.wrapped(line.printable) { lines.append(part) } }
+
+    /// Lines within the width, those after the first indented by four. A word that is longer than a line is not broken.
+    private static func wrapped(_ line: String) -> [String] {
+        var lines: [String] = []
+        var current = String(line.prefix { $0 == " " })
+        var isEmpty = true
+        for word in line.split(separator: " ") {
+            if !isEmpty, current.count + 1 + word.count > width {
+                lines.append(current)
+                (current, isEmpty) = ("    ", true)
+            }
+            current += isEmpty ? String(word) : " \(word)"
+            isEmpty = false
+        }
+        return lines + (isEmpty ? [] : [current])
     }
 
     private init(all: Bool) { self.all = all }

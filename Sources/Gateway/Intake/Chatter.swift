@@ -27,7 +27,8 @@ public struct ChatterLimit: Sendable, Hashable {
 ///   end of the chatter where it is at rest.
 /// - Of fire and danger, what stands out from the chatter is told as well: an activation after a rest of `pause`, and one
 ///   that stands for `pause`; each with the rest before it, so that it comes as a new alarm.
-/// - A call is held back only where it repeats, word for word, what its point said last. What differs is told at once.
+/// - A call is held back only where it repeats, word for word and code for code, what its point said last. What differs is
+///   told at once: another zone, a fire where it was a burglary.
 /// - The count is told now and then while it goes on, and with the end.
 ///
 /// A value: whoever could not store what it gave goes on with the value from before, so nothing is lost.
@@ -58,10 +59,15 @@ struct Chatter: Sendable {
         var said: Words?
     }
 
-    /// What was last told of a point that says words.
+    /// What was last told of a point that says words: everything but when.
     private struct Words: Sendable, Equatable {
-        var text: String
-        var qualifier: Qualifier
+        let said: Event
+
+        init(_ event: Event) {
+            var said = event
+            said.occurred = Moment(utc: 0, uptime: 0, clock: .unknown)
+            self.said = said
+        }
     }
 
     /// A point that chatters.
@@ -152,10 +158,10 @@ struct Chatter: Sendable {
         return outcomes + [.began(point: point, limit, saysWords: new.active == nil)]
     }
 
-    /// Whether it is what its point said last, word for word. What is not begins a new run of repeats.
+    /// Whether it is what its point said last, word for word and code for code. What is not begins a new run of repeats.
     private mutating func repeats(_ new: NewEvent, _ now: Int64) -> Bool {
         let point = new.event.point
-        let words = Words(text: new.event.text, qualifier: new.event.qualifier)
+        let words = Words(new.event)
         if lines[point]?.said == words { return true }
         if hasRoom(for: point, now) { lines[point] = Line(times: [now], said: words) }
         return false

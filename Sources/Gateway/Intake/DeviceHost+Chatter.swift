@@ -8,7 +8,8 @@ extension DeviceHost {
     /// As `Intake.take`; what chatters is counted instead of told. What could not be stored is as if it had not been
     /// said: the next reading tries again.
     func take(
-        keeping kept: [UInt8]? = nil, _ make: (_ known: (String) -> Bool?) -> [NewEvent]
+        tellingKept: Bool = false, remembering memory: [UInt8]? = nil,
+        _ make: (_ known: (String) -> Bool?) -> [NewEvent]
     ) throws(OutboxError) -> [Int64] {
         let before = state.withLock { $0.chatter }
         var chatter = before
@@ -18,7 +19,10 @@ extension DeviceHost {
         // A change is one from what was seen last, told or not.
         let events = make { before.seen($0) ?? states[$0] }
         let outcomes = chatter.judge(events, now: moment.uptime) { states[$0] }
-        let ids = try intake.take(keeping: kept.map { Outbox.Kept(device: device.name, bytes: $0) }) { _ in
+        let ids = try intake.take(
+            tellingKeptOf: tellingKept ? device.name : nil,
+            remembering: memory.map { .init(device: device.name, bytes: $0) }
+        ) { _ in
             outcomes.map { normaliser.event(of: $0, now: moment) }
         }
         state.withLock { $0.chatter = chatter }

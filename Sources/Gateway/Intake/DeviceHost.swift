@@ -13,6 +13,8 @@ final class DeviceHost: Host {
     let intake: Intake
     private let logger: Logger
     private let stopping: Interrupt
+    /// The line is to be opened anew as soon as it is quiet.
+    private let beginningAnew = Interrupt()
     private let outputs: DeviceOutputs?
     let state: Mutex<State>
     /// Uptime in milliseconds when the driver last showed itself: the watchdog's evidence.
@@ -39,6 +41,8 @@ final class DeviceHost: Host {
 
     /// How long `wait` may take at most before it shows that the thread lives.
     private static let longestWait = Duration.seconds(5)
+    /// A line on which nothing has come for so long is quiet.
+    private static let quiet = Duration.milliseconds(200)
     private static let backOffs: [Duration] = [.seconds(1), .seconds(2), .seconds(5), .seconds(10), .seconds(30)]
 
     init(_ device: Device, intake: Intake, stopping: Interrupt, outputs: DeviceOutputs? = nil) {
@@ -60,17 +64,18 @@ final class DeviceHost: Host {
 
     var now: Moment { intake.clock() }
 
-    var boot: Int64 { intake.outbox.boot }
+    func report(_ signals: [Signal]) throws { try report(signals, tellingKept: false) }
+    func reportKept(_ signals: [Signal]) throws { try report(signals, tellingKept: true) }
+    func report(_ signals: [Signal], remembering bytes: [UInt8]) throws {
+        try report(signals, tellingKept: false, memory: bytes)
+    }
 
-    func report(_ signals: [Signal]) throws { try report(signals, kept: nil) }
-    func report(_ signals: [Signal], keeping bytes: [UInt8]) throws { try report(signals, kept: bytes) }
-
-    private func report(_ signals: [Signal], kept: [UInt8]?) throws {
+    private func report(_ signals: [Signal], tellingKept: Bool, memory: [UInt8]? = nil) throws {
         showLife()
         let heard = state.withLock { $0.heard }
         let ids: [Int64]
         do {
-            ids = try take(keeping: kept) { known in
+            ids = try take(tellingKept: tellingKept, remembering: memory) { known in
                 normaliser.events(signals, heard: heard, now: now, known: known)
             }
         } catch {
@@ -113,6 +118,8 @@ final class DeviceHost: Host {
     }
 
     var kept: [UInt8] { intake.outbox.kept(of: device.name) }
+    var memory: [UInt8] { intake.outbox.memory(of: device.name) }
+    var boot: Int64 { intake.outbox.boot }
 
     func answers() {
         showLife()
@@ -129,7 +136,10 @@ final class DeviceHost: Host {
 
     func wait(for descriptors: [Int32], until deadline: ContinuousClock.Instant?) -> Wake {
         // A descriptor below zero is passed over (poll(2)).
-        var polled = ([stopping.descriptor, outputs?.descriptor ?? -1] + descriptors).map {
+        // Whoever waits for no line has something to store first.
+        let mayBeginAnew = !descriptors.isEmpty
+        let own = [stopping.descriptor, outputs?.descriptor ?? -1, mayBeginAnew ? beginningAnew.descriptor : -1]
+        var polled = (own + descriptors).map {
             pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
         }
         while true {
@@ -138,18 +148,28 @@ final class DeviceHost: Host {
             settleDebts()
             if outputs?.haveChanged() ?? false { return .output }
             let unasked = outputs == nil ? Self.longestWait : DeviceOutputs.longestWait
-            let longest = min(settleChatter() ?? unasked, unasked)
+            var longest = min(settleChatter() ?? unasked, unasked)
+            let beginsAnew = mayBeginAnew && beginningAnew.isSet
+            if beginsAnew {
+                longest = min(longest, Self.quiet)
+                polled[2].fd = -1
+            }
             let left = deadline.map { min(max(.zero, ContinuousClock.now.duration(to: $0)), longest) } ?? longest
             // Rounded up: a wait that ends a hair early would make a driver spin.
             let timeout = Int32((left + .microseconds(999)).milliseconds)
             let count = poll(&polled, nfds_t(polled.count), timeout)
             if stopping.isSet { return .stop }
-            if count > 0, polled[1].revents != 0 { continue }
-            if count > 0 { return .ready(polled.dropFirst(2).filter { $0.revents != 0 }.map(\.fd)) }
+            if count > 0, polled[1].revents != 0 || polled[2].revents != 0 { continue }
+            if count > 0 { return .ready(polled.dropFirst(own.count).filter { $0.revents != 0 }.map(\.fd)) }
             if count < 0, errno != EINTR { return .ready(descriptors) }  // reading them will tell what is wrong
             if let deadline, ContinuousClock.now >= deadline { return .deadline }
+            if beginsAnew, count == 0 { return .stop }
         }
     }
+
+    /// Has the device's line closed and opened again as soon as it is quiet: what the driver asks then, and what the panel
+    /// answers, is seen from the beginning. Only for devices without outputs, which would be switched off.
+    func beginAnew() { beginningAnew.set() }
 
     func output(_ name: String) -> Bool { !stopping.isSet && (outputs?.isOn(name) ?? false) }
 
@@ -168,11 +188,16 @@ final class DeviceHost: Host {
     func live() {
         var attempt = 0
         while !stopping.isSet {
+            beginningAnew.clear()
             opening()
             let began = ContinuousClock.now
-            var why = "the driver ended without being told to"
-            do { try device.driver.run(self) } catch { why = "\(error)" }
+            var why: String?
+            do {
+                try device.driver.run(self)
+                if !beginningAnew.isSet { why = "the driver ended without being told to" }
+            } catch { why = "\(error)" }
             if stopping.isSet { return }
+            guard let why else { continue }
             lose(why)
             // A device that had worked for a minute starts again at the short end.
             if .now - began > .seconds(60) { attempt = 0 }
@@ -251,6 +276,13 @@ final class Interrupt: Sendable {
     deinit { close(descriptor) }
 
     var isSet: Bool { flag.load(ordering: .acquiring) }
+
+    /// For one thread alone, which does what it was woken for after this.
+    func clear() {
+        var count: eventfd_t = 0
+        _ = eventfd_read(descriptor, &count)
+        flag.store(false, ordering: .releasing)
+    }
 
     func set() {
         flag.store(true, ordering: .releasing)

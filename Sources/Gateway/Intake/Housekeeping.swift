@@ -50,6 +50,8 @@ final class Housekeeping: Sendable {
         fileprivate var hung: String?
         fileprivate var hadBacklog = false
         fileprivate var knownAt: Int64
+        /// What devices had kept that are not configured any more.
+        fileprivate var left: [String: [UInt8]]
     }
 
     func live() {
@@ -68,7 +70,9 @@ final class Housekeeping: Sendable {
             report(.outbox(.canReadAgain), quietly: true)
         }
         if !summary.isFilling { report(.outbox(.drained), quietly: true) }
-        return Rounds(knownAt: intake.clock().uptime)
+        let names = Set(devices.map(\.device.name))
+        return Rounds(
+            knownAt: intake.clock().uptime, left: intake.outbox.allKept().filter { !names.contains($0.key) })
     }
 
     /// About once a second, and when something was reported.
@@ -79,6 +83,7 @@ final class Housekeeping: Sendable {
             report(.clock(isKnown: now.clock == .known), quietly: true)
         }
         for trouble in watch(now, rounds.hung != nil) { report(trouble, quietly: true) }
+        tellLeft(&rounds.left)
         settle()
         intake.outbox.keepHouse()
         for notice in intake.outbox.takeNotices() { report(.outbox(notice), quietly: true) }
@@ -97,6 +102,20 @@ final class Housekeeping: Sendable {
         guard hadBacklog, waiting < 50 else { return }
         hadBacklog = false
         malloc_trim(0)
+    }
+
+    /// A panel was told "received" for it, and its driver, which could read it, is gone: told as it is.
+    private func tellLeft(_ left: inout [String: [UInt8]]) {
+        for (device, bytes) in left {
+            let words = String(decoding: bytes.map { (0x20..<0x7F).contains($0) ? $0 : 0x20 }, as: UTF8.self)
+            let codes = Kinds.unclassified.saying(began: true)
+            let event = Event(
+                account: account, point: device + ".unclassified", sia: codes.sia, contactID: codes.contactID,
+                qualifier: codes.qualifier, urgency: codes.urgency,
+                text: "\(device), not configured any more, had said: \(words)".limited, occurred: intake.clock())
+            guard (try? intake.take(tellingKeptOf: device) { _ in [NewEvent(event)] }) != nil else { continue }
+            left[device] = nil
+        }
     }
 
     private func report(_ trouble: BoxTrouble, quietly: Bool) { troubles.withLock { $0.append(trouble) } }

@@ -7,9 +7,16 @@ import Synchronization
 final class Intake: Sendable {
     let outbox: Outbox
     let clock: @Sendable () -> Moment
-    /// The last stored state of every point. One device's points are only touched by that device's thread; the lock is
-    /// for the dictionary, and is not held during a sync.
-    private let states: Mutex<[String: Bool]>
+    private struct Known {
+        /// The last stored state of every point.
+        var states: [String: Bool]
+        /// The events by which those states began that stand.
+        var standing: [String: Int64]
+    }
+
+    /// One device's points are only touched by that device's thread; the lock is for the dictionaries, and is not held
+    /// during a sync.
+    private let known: Mutex<Known>
     private let onStored: @Sendable ([NewEvent], [Int64]) -> Void
 
     /// - Parameter onStored: told of events once they are durable.
@@ -20,34 +27,46 @@ final class Intake: Sendable {
         self.outbox = outbox
         self.onStored = onStored
         self.clock = clock
-        states = Mutex(outbox.lastStates())
+        let states = outbox.lastStates()
+        known = Mutex(Known(states: states, standing: outbox.lastEvents().filter { states[$0.key] == true }))
     }
 
     /// Stores the events that `make` gives for the known states. Durable when it returns; nothing is remembered of what
     /// could not be stored, so that the next reading tries again.
-    /// - Parameter kept: a device's few bytes, kept in the same commit.
+    /// - Parameters:
+    ///   - device: the device whose kept bytes these events tell of: they are forgotten in the same commit.
+    ///   - memory: what a device remembers of them, in the same commit.
     /// - Returns: the identifiers.
     func take(
-        keeping kept: Outbox.Kept? = nil, _ make: (_ known: (String) -> Bool?) -> [NewEvent]
+        tellingKeptOf device: String? = nil, remembering memory: Outbox.Memory? = nil,
+        _ make: (_ known: (String) -> Bool?) -> [NewEvent]
     ) throws(OutboxError) -> [Int64] {
-        let known = states.withLock { $0 }
-        let events = make { known[$0] }
+        let states = lastStates()
+        let events = make { states[$0] }
         guard !events.isEmpty else {
-            // Nothing hangs on it but that something is told twice: no reason to hold a reading back.
-            if let kept { try? outbox.keep(kept.bytes, of: kept.device) }
+            // Nothing of it is news. What cannot be forgotten is told again: twice rather than not at all.
+            if let device { try? outbox.keep([], of: device) }
+            if let memory { outbox.remember(memory) }
             return []
         }
-        let ids = try outbox.append(events, keeping: kept)
-        states.withLock { states in
-            for new in events { if let active = new.active { states[new.event.point] = active } }
+        let ids = try outbox.append(events, tellingKeptOf: device, remembering: memory)
+        known.withLock { known in
+            for (new, id) in zip(events, ids) {
+                guard let active = new.active else { continue }
+                known.states[new.event.point] = active
+                known.standing[new.event.point] = active ? id : nil
+            }
         }
         onStored(events, ids)
         return ids
     }
 
     /// The last stored state of every point that has one.
-    func lastStates() -> [String: Bool] { states.withLock { $0 } }
+    func lastStates() -> [String: Bool] { known.withLock { $0.states } }
 
     /// The present state of a point, as last stored.
-    func state(of point: String) -> Bool? { states.withLock { $0[point] } }
+    func state(of point: String) -> Bool? { known.withLock { $0.states[point] } }
+
+    /// The states that stand now, by their points, with the event by which each began.
+    func standing() -> [String: Int64] { known.withLock { $0.standing } }
 }

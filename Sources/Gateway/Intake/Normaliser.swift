@@ -57,7 +57,7 @@ struct Normaliser: Sendable {
         case .active(let active):
             guard active != (known.state ?? false) else { return nil }
             // The first reading of all is no news unless somebody ought to know of it.
-            let late = known.isFirstReading && known.state != nil
+            let late = (known.isFirstReading || signal.isUnwatched) && known.state != nil
             return say(
                 signal, name, began: active, state: active, note: late ? "changed while not watched" : nil, known)
         case .call: return say(signal, name, began: true, state: nil, note: nil, known)
@@ -74,16 +74,17 @@ struct Normaliser: Sendable {
     ) -> NewEvent {
         let point = points[name]
         let codes = codes(of: signal.said, point, began: began)
-        // A panel's own words beat ours; a contact has none.
-        let words = [signal.text.isEmpty ? point?.text ?? "" : signal.text, note.map { "(\($0))" } ?? ""]
-        let text = words.filter { !$0.isEmpty }.joined(separator: " ")
+        // A panel's own words beat ours; a contact has none. However long they are, the note is read.
+        let words = signal.text.isEmpty ? point?.text ?? "" : signal.text
+        let behind = note.map { words.isEmpty ? "(\($0))" : " (\($0))" } ?? ""
+        let text = words.limited(to: String.longestText - behind.count) + behind
         let (area, zone) = (point?.partition ?? 0, point?.zone ?? 0)
         return NewEvent(
             Event(
                 account: point?.account ?? signal.said?.account ?? account, point: name,
                 partition: area > 0 ? area : signal.said?.partition ?? partition,
                 zone: zone > 0 ? zone : signal.said?.zone ?? 0, sia: codes.sia, contactID: codes.contactID,
-                qualifier: codes.qualifier, urgency: codes.urgency, text: text.limited,
+                qualifier: codes.qualifier, urgency: codes.urgency, text: text,
                 occurred: signal.occurred ?? known.now),
             active: state)
     }
@@ -132,8 +133,12 @@ extension EventKind {
 }
 
 extension String {
+    /// What an event's text holds, in characters.
+    static let longestText = 128
+
     /// At most as much as an event's text holds.
-    var limited: String { count <= 128 ? self : prefix(127) + "…" }
+    var limited: String { limited(to: Self.longestText) }
+    func limited(to longest: Int) -> String { count <= longest ? self : prefix(longest - 1) + "…" }
 }
 
 /// The kinds that the box itself uses. Their names are rows of data/kinds.csv; a test holds them to it.

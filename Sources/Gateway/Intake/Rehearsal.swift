@@ -6,6 +6,7 @@ public struct Rehearsal {
     private let normaliser: Normaliser
     private let configured: Set<String>
     private var states: [String: Bool] = [:]
+    private var heard: Set<String> = []
 
     /// - Parameters:
     ///   - device: its full name.
@@ -18,7 +19,8 @@ public struct Rehearsal {
 
     /// One event each, in words.
     public mutating func events(of signal: Signal, at now: Moment) -> [String] {
-        let events = normaliser.events([signal], heard: [], now: now) { states[$0] }
+        let events = normaliser.events([signal], heard: heard, now: now) { states[$0] }
+        if case .active = signal.reading { heard.insert("\(normaliser.device).\(signal.point)") }
         for new in events { if let active = new.active { states[new.event.point] = active } }
         return events.map { new in
             let isPoint = configured.contains(signal.point) && new.event.point == "\(normaliser.device).\(signal.point)"

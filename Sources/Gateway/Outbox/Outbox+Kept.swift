@@ -1,22 +1,10 @@
 import Drivers
 
 /// A few bytes for each device, on disk until the device's driver replaces them: what a panel wanted acknowledged before
-/// it had said all of it, or what tells its repeats from news after a crash.
+/// it had said all of it.
 extension Outbox {
-    struct Kept: Sendable, Hashable {
-        /// Its full name.
-        var device: String
-        var bytes: [UInt8]
-    }
-
     /// More than one block of any panel.
     static let keptLimit = 512
-
-    static func check(_ bytes: [UInt8]) throws(OutboxError) {
-        guard bytes.count <= keptLimit else {
-            throw OutboxError(kind: .cannotWrite, description: "\(bytes.count) bytes; \(keptLimit) may be kept")
-        }
-    }
 
     /// Keeps them; durable when it returns. None: forgets them.
     /// - Throws: `OutboxError` when they are not kept: too many, or the disk takes nothing, and what lies in memory only
@@ -30,24 +18,38 @@ extension Outbox {
             do throws(DatabaseError) { try writer.store.keep(bytes, of: device) } catch {
                 throw OutboxError(kind: error.isFull ? .full : .cannotWrite, description: error.description)
             }
+            writer.kept[device] = bytes.isEmpty ? nil : bytes
+            writer.toldInMemory.remove(device)
         }
     }
 
-    func kept(of device: String) -> [UInt8] { writer.withLock { $0.store.kept()[device] ?? [] } }
+    /// Known also while the disk gives and takes nothing.
+    func kept(of device: String) -> [UInt8] { allKept()[device] ?? [] }
+    func allKept() -> [String: [UInt8]] { writer.withLock(\.kept) }
+}
+
+extension Outbox.Writer {
+    /// A receiver has taken, from memory, what told of the device's kept bytes.
+    mutating func toldFromMemory(_ device: String) {
+        kept[device] = nil
+        // The disk may have come back while the receiver was waited for.
+        if volatileFrom != nil || (try? store.keep([], of: device)) == nil { toldInMemory.insert(device) }
+    }
 }
 
 extension Store {
+    /// The table is made when it is first needed, so that a store without it stays as it is.
     func keep(_ bytes: [UInt8], of device: String) throws(DatabaseError) {
-        try transaction { () throws(DatabaseError) in try write(bytes, of: device) }
+        try transaction { () throws(DatabaseError) in try write(kept: bytes, of: device) }
     }
 
-    /// Within a transaction. The table is made when it is first needed, so that a store without it stays as it is.
-    func write(_ bytes: [UInt8], of device: String) throws(DatabaseError) {
+    func write(kept bytes: [UInt8], of device: String) throws(DatabaseError) {
         try database.execute("CREATE TABLE IF NOT EXISTS kept (device TEXT PRIMARY KEY, bytes TEXT NOT NULL)")
         if bytes.isEmpty {
             try database.run("DELETE FROM kept WHERE device = ?", [.text(device)])
         } else {
-            try database.run("INSERT OR REPLACE INTO kept VALUES (?, ?)", [.text(device), .text(Self.digits(bytes))])
+            try database.run(
+                "INSERT OR REPLACE INTO kept VALUES (?, ?)", [.text(device), .text(Self.digits(bytes))])
         }
     }
 

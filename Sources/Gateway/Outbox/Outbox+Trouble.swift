@@ -52,7 +52,9 @@ extension Outbox {
         let store = opened.store
         let marks = pendingMarks(.max, whose: { $0 < from })
         // A row that is written and synced is the proof that the disk takes events again.
-        guard (try? store.commit([], marks: marks, now: now)) != nil, (try? store.prove(now)) != nil else { return }
+        guard (try? store.commit([], marks: marks, tellingKeptOf: Array(writer.toldInMemory), now: now)) != nil,
+            (try? store.prove(now)) != nil
+        else { return }
         // What was told from memory is in no row: without these a cut would take back its states and its numbers.
         let oldest = queue.withLock { $0.waiting.oldest }
         let unread = opened.waiting.map(\.id).min()
@@ -72,6 +74,8 @@ extension Outbox {
         forgetMarks(marks.count, whose: { $0 < from })
         reader.withLock { $0.disk = nil }
         writer.store = store
+        writer.toldInMemory = []
+        writer.kept.merge(store.kept()) { ours, _ in ours }
         writer.keepsEpoch = false
         writer.volatileFrom = nil
         writer.trouble = nil
@@ -93,6 +97,7 @@ extension Outbox {
             let opened = try Salvage.setAsideAndKeep(directory, boot: boot, now: clock().utc, lastKnownID: lastID)
             writer.store = opened.store
             writer.keepsEpoch = false
+            for (device, bytes) in writer.kept { try? writer.store.keep(bytes, of: device) }
             var kept = Set(opened.waiting.map(\.id))
             let waiting = queue.withLock { Set($0.waiting.all) }
             for (id, new) in writer.newest where waiting.contains(id) && !kept.contains(id) {

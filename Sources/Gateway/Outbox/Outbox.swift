@@ -45,6 +45,10 @@ public final class Outbox: Sendable {
         var keepsEpoch = false
         /// When the disk was last tried, in milliseconds of uptime.
         var triedDisk: Int64 = 0
+        /// What is kept for each device.
+        var kept: [String: [UInt8]]
+        /// The devices of which that was told from memory: the disk is to forget it when it takes something again.
+        var toldInMemory: Set<String> = []
 
         /// The newest events, for the case that the file proves to be damaged after it has taken them.
         private(set) var newest: [(id: Int64, event: NewEvent)] = []
@@ -129,12 +133,13 @@ public final class Outbox: Sendable {
     /// One `append`, waiting for its group's sync.
     private final class Batch: Sendable {
         let events: [NewEvent]
-        let kept: Kept?
+        /// The device whose kept bytes they tell of.
+        let device: String?
+        let memory: Memory?
         /// The identifiers; and why they lie in memory only, where they do.
         let result = Mutex<Result<([Int64], OutboxError?), OutboxError>?>(nil)
-        init(_ events: [NewEvent], _ kept: Kept?) {
-            self.events = events
-            self.kept = kept
+        init(_ events: [NewEvent], _ device: String?, _ memory: Memory?) {
+            (self.events, self.device, self.memory) = (events, device, memory)
         }
     }
 
@@ -184,7 +189,7 @@ public final class Outbox: Sendable {
         reader = Mutex(Readers(epochs: opened.store.epochs()))
         let months = Availability((try? Store.availability(in: opened.store.database)) ?? [:])
         book = Mutex(AvailabilityBook(months: months, writtenAt: clock().uptime))
-        var writer = Writer(store: opened.store)
+        var writer = Writer(store: opened.store, kept: opened.store.kept())
         if let trouble {
             writer.trouble = trouble
             writer.volatileFrom = opened.store.nextID
@@ -223,19 +228,20 @@ public final class Outbox: Sendable {
 
     /// Stores events in one transaction; they are durable when it returns. Blocks for a sync; several threads' events
     /// share one.
+    /// - Parameters:
+    ///   - device: the device whose kept bytes these events tell of: they are forgotten in the same transaction.
+    ///   - memory: what a device remembers of them, in the same transaction. Not where events go into memory: what lies there
+    ///     does not outlive a crash.
     /// - Throws: `OutboxError` when nothing was stored: no room among the waiting (the last tenth is kept for fire and
     ///   danger), or the disk refuses.
     @discardableResult
-    public func append(_ events: [NewEvent]) throws(OutboxError) -> [Int64] { try append(events, keeping: nil) }
-
-    /// As above, and keeps a device's few bytes in the same transaction. Not where events go into memory: what lies there
-    /// would not outlive a crash.
-    @discardableResult
-    func append(_ events: [NewEvent], keeping kept: Kept?) throws(OutboxError) -> [Int64] {
+    public func append(
+        _ events: [NewEvent], tellingKeptOf device: String? = nil, remembering memory: Memory? = nil
+    ) throws(OutboxError) -> [Int64] {
         guard !events.isEmpty else { return [] }
-        if let kept { try Self.check(kept.bytes) }
+        if let memory { try Self.check(memory.bytes) }
         try admit(events)
-        let batch = Batch(events, kept)
+        let batch = Batch(events, device, memory)
         arrivals.withLock { $0.append(batch) }
         writer.withLock { writer in
             // Whoever held the lock before us may have stored ours too.
@@ -258,7 +264,10 @@ public final class Outbox: Sendable {
         }
         if let why = onlyInMemory {
             try awaitReceiver(ids, why)
-            writer.withLock { $0.store.remember(events, ids) }
+            writer.withLock { writer in
+                writer.store.remember(events, ids)
+                if let device { writer.toldFromMemory(device) }
+            }
         }
         return ids
     }
@@ -280,8 +289,10 @@ public final class Outbox: Sendable {
     private func commit(_ group: [Batch], _ writer: inout Writer) {
         let events = group.flatMap(\.events)
         let marks = pendingMarks(64, whose: writer.holds)
+        let devices = group.compactMap(\.device)
         do {
-            let ids = try store(events, marks, group.compactMap(\.kept), &writer)
+            let ids = try store(events, marks, devices, group.compactMap(\.memory), &writer)
+            if writer.volatileFrom == nil { for device in devices { writer.kept[device] = nil } }
             writer.remember(zip(ids, events))
             settle(group, ids, writer.volatileFrom == nil ? nil : writer.trouble)
             let now = clock().uptime
@@ -318,10 +329,10 @@ public final class Outbox: Sendable {
     /// One commit, with the mends that need nobody: room made on a full disk, a damaged file set aside, memory used
     /// where the disk refuses.
     private func store(
-        _ events: [NewEvent], _ marks: [Mark], _ kept: [Kept], _ writer: inout Writer
+        _ events: [NewEvent], _ marks: [Mark], _ devices: [String], _ memories: [Memory], _ writer: inout Writer
     ) throws(OutboxError) -> [Int64] {
         do throws(DatabaseError) {
-            let ids = try attempt(events, marks, writer.volatileFrom == nil ? kept : [], &writer)
+            let ids = try attempt(events, marks, devices, memories, &writer)
             forgetMarks(marks.count, whose: writer.holds)
             writer.sinceSnapshot += events.count
             writer.sinceCheckpoint += events.count
@@ -337,18 +348,18 @@ public final class Outbox: Sendable {
     }
 
     private func attempt(
-        _ events: [NewEvent], _ marks: [Mark], _ kept: [Kept], _ writer: inout Writer
+        _ events: [NewEvent], _ marks: [Mark], _ devices: [String], _ memories: [Memory], _ writer: inout Writer
     ) throws(DatabaseError) -> [Int64] {
         let now = clock().utc
         do {
-            return try writer.store.commit(events, marks: marks, kept: kept, now: now)
+            return try writer.store.commit(events, marks: marks, tellingKeptOf: devices, memories: memories, now: now)
         } catch  where error.isFull {
             directory.releaseBallast()
             _ = try? writer.store.trim(after: &writer.trimCursor)
-            return try writer.store.commit(events, marks: marks, kept: kept, now: now)
+            return try writer.store.commit(events, marks: marks, tellingKeptOf: devices, memories: memories, now: now)
         } catch  where error.isDamage && writer.volatileFrom == nil {
             try replaceDamaged(&writer)
-            return try writer.store.commit(events, marks: marks, kept: kept, now: now)
+            return try writer.store.commit(events, marks: marks, tellingKeptOf: devices, memories: memories, now: now)
         }
     }
 

@@ -171,16 +171,22 @@ final class Store {
         try transaction { () throws(DatabaseError) in try set("disk-tried", now) }
     }
 
-    /// Stores events, marks and what devices keep in one transaction; durable when it returns.
+    /// Stores events and marks in one transaction; durable when it returns.
+    /// - Parameters:
+    ///   - devices: those whose kept bytes are told by these events, and forgotten.
+    ///   - memories: what devices remember of them.
     /// - Returns: the events' identifiers, in order.
     func commit(
-        _ events: [NewEvent], marks: [Mark], kept: [Outbox.Kept] = [], now: Int64
+        _ events: [NewEvent], marks: [Mark], tellingKeptOf devices: [String] = [], memories: [Outbox.Memory] = [],
+        now: Int64
     ) throws(DatabaseError) -> [Int64] {
         let ids = events.indices.map { nextID + Int64($0) }
         try transaction { () throws(DatabaseError) in
             for (id, new) in zip(ids, events) { try insert(new, id: id, now: now) }
             for mark in marks { try write(mark) }
-            for kept in kept { try write(kept.bytes, of: kept.device) }
+            guard !isVolatile else { return }
+            for device in devices { try write(kept: [], of: device) }
+            for memory in memories { try write(memory) }
         }
         if !isVolatile { remember(events, ids) }
         nextID += Int64(events.count)

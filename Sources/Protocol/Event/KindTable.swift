@@ -47,6 +47,7 @@ enum KindTable {
         EventKind("fire-smoke", "brandlarm rökdetektor", "fire alarm from a smoke detector", "FA", "FR", "111", .event, "111", .restore, .fire, .zone),
         EventKind("fire-supervisory", "teknisk indikering brand", "fire supervisory condition", "FS", "FV", "200", .event, "200", .restore, .trouble, .zone),
         EventKind("fire-trouble", "fellarm brand", "fire zone trouble", "FT", "FJ", "373", .event, "373", .restore, .trouble, .zone),
+        EventKind("fire-unclassified", "ospecificerad händelse från brandlarmcentral", "event of no stated kind from a fire panel", "UA", "UR", "140", .event, "140", .restore, .fire, .zone),
         EventKind("fire-warning", "förlarm brand", "fire detector close to alarm", "FS", "FV", "118", .event, "118", .restore, .technical, .zone),
         EventKind("gas", "gaslarm", "gas alarm", "GA", "GR", "151", .event, "151", .restore, .danger, .zone),
         EventKind("heat", "hög temperatur", "high temperature", "KA", "KR", "158", .event, "158", .restore, .technical, .zone),

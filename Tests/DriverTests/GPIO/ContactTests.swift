@@ -16,7 +16,7 @@ extension Contact {
     fileprivate mutating func see(
         _ edges: [(Int, Bool)] = [], level: Bool, lost: Bool = false, at now: Int
     ) -> [Change] {
-        observe(edges: edges.map { (at: ms($0.0), level: $0.1) }, level: level, lost: lost, at: ms(now))
+        observe(edges: edges.map { Edge(at: ms($0.0), level: $0.1) }, level: level, lost: lost, at: ms(now))
     }
 }
 
@@ -97,6 +97,28 @@ extension Contact {
         #expect(contact.deadline == ms(1115) + Contact.recovery)
         #expect(contact.see(level: false, at: 11_115) == [.calm(at: ms(11_115))])
         #expect(contact.deadline == nil)
+    }
+
+    /// What a line was between the edges that are known is not known, so nothing is made of it: neither that it stood, nor
+    /// that it moved.
+    @Test(arguments: [(29, false), (30, true), (500, true)]) func whatWasLostBeforeAnEdgeIsNoLevel(
+        gap: Int, isFault: Bool
+    ) {
+        var contact = atRest()
+        #expect(contact.see([(100, true)], level: true, at: 101) == [])
+        let after = Contact.Edge(at: ms(100 + gap), level: false, isAfterGap: true)
+        let changes = contact.observe(edges: [after], level: false, lost: false, at: ms(101 + gap))
+        let why = "it changed more often than could be read; changes of up to \(gap) ms were missed"
+        #expect(changes == (isFault ? [.restless(why, at: ms(100 + gap))] : []))
+        #expect(contact.see(level: false, at: 2000) == [])
+        #expect(contact.told == false)
+    }
+
+    @Test func theLevelAfterAGapIsTold() {
+        var contact = atRest()
+        let after = Contact.Edge(at: ms(100), level: true, isAfterGap: true)
+        #expect(
+            contact.observe(edges: [after], level: true, lost: false, at: ms(140)).last == .level(true, since: ms(100)))
     }
 
     @Test func chatterIsOneFaultAndOneRecovery() {

@@ -189,6 +189,46 @@ private func line(_ number: Int) -> (String, SettingNode.Value) { ("line", .inte
         _ = await third.stop()
     }
 
+    /// The pulse was read, and then the other chip's line was found to be gone.
+    @Test func aLostLineTakesNothingWithItOfWhatTheOthersSaid() async throws {
+        let chip = try StandInChip("gpiochip25")
+        let other = try StandInChip("gpiochip26")
+        let host = FieldHost()
+        host.state.withLock { $0.slowness = .milliseconds(400) }
+        host.start(
+            try chip.driver([
+                ("door", [line(0), open]), ("bell", [line(1), open]),
+                ("far", [("chip", .string(other.label)), line(0), open]),
+            ]))
+        #expect(await host.until { $0.signals.count == 6 })
+        // While the report of the door is held up, a pulse comes and goes on the bell.
+        try chip.say(
+            "set gpiochip25 0 1", "wait 60", "set gpiochip25 1 1", "wait 60", "set gpiochip25 1 0", "wait 60",
+            "remove gpiochip26")
+        let error = await failure(host)
+        #expect(error.contains("point far"), "\(error)")
+        #expect(host.readings(of: "bell") == [.healthy, .active(false), .active(true), .active(false)])
+    }
+
+    /// On every version of the library: a kernel that debounced would say nothing of it for as long as it lasts.
+    @Test func aContactThatNeverStandsStillIsAFault() async throws {
+        let chip = try StandInChip("gpiochip27")
+        let host = FieldHost()
+        host.start(
+            try chip.driver([("door", [line(0), open, ("debounce", .string("200ms"))]), ("bell", [line(1), open])]))
+        #expect(await host.until { $0.last("door") == .active(false) && $0.last("bell") == .active(false) })
+        try chip.say(Array(repeating: "set gpiochip27 0 10\nwait 20", count: 130).joined(separator: "\n"))
+        try chip.set(1, "1")
+        let isFault = await host.until(within: .seconds(10)) {
+            if case .fault(let why)? = $0.last("door") { why.contains("has not stood still for 200 ms") } else { false }
+        }
+        #expect(isFault, "\(host.readings(of: "door"))")
+        #expect(!host.readings(of: "door").contains(.active(true)))
+        // What was written for this test has all been done.
+        #expect(await host.until(within: .seconds(10)) { $0.last("bell") == .active(true) })
+        _ = await host.stop()
+    }
+
     @Test func chipsOfOneLabelAreRefused() async throws {
         let chip = try StandInChip("gpiochip7", label: "twins")
         _ = try StandInChip("gpiochip8", label: "twins")

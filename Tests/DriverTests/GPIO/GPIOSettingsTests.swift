@@ -30,11 +30,11 @@ import Testing
         let door = try #require(driver.points.first)
         let tamper = try #require(driver.points.last)
         #expect(door.line == LineName(chip: "pinctrl-bcm2711", line: .name("GPIO17")))
-        #expect(door.activeLevel == false && door.activeLow == false && door.bias == .asIs)
-        #expect(door.debounce == .milliseconds(30))
+        #expect(door.contact.activeLevel == false && door.activeLow == false && door.bias == .asIs)
+        #expect(door.contact.debounce == .milliseconds(30))
         #expect(tamper.line == LineName(chip: "pcf8574", line: .number(3)))
-        #expect(tamper.activeLevel == true && tamper.activeLow == true && tamper.bias == .pullUp)
-        #expect(tamper.debounce == .milliseconds(100))
+        #expect(tamper.contact.activeLevel == true && tamper.activeLow == true && tamper.bias == .pullUp)
+        #expect(tamper.contact.debounce == .milliseconds(100))
     }
 
     @Test func whatIsWrongIsTold() throws {

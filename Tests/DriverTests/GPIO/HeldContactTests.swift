@@ -7,7 +7,7 @@ private func ms(_ time: Int) -> Int64 { Int64(time) * 1_000_000 }
 
 extension HeldContact {
     fileprivate mutating func see(_ edges: [(Int, Bool)] = [], level: Bool, at now: Int) -> [Contact.Change] {
-        observe(edges: edges.map { (at: ms($0.0), level: $0.1) }, level: level, lost: false, at: ms(now))
+        observe(edges: edges.map { Contact.Edge(at: ms($0.0), level: $0.1) }, level: level, lost: false, at: ms(now))
     }
 }
 
@@ -110,7 +110,7 @@ extension HeldContact {
 }
 
 @Suite struct SupplyWatchTests {
-    private func points() throws -> [GPIOPoint] {
+    private func contacts() throws -> [ContactSettings] {
         let contacts = [("fire", "normally-closed"), ("fault", "fail-safe"), ("door", "normally-open")]
         let tables = contacts.enumerated().map { index, contact -> (String, [(String, SettingNode.Value)]) in
             (
@@ -124,14 +124,14 @@ extension HeldContact {
         let (settings, problems) = table("device.gpio.cabinet", [pointTables(tables)])
         let driver = try GPIODriver(settings)
         #expect(problems.all.isEmpty)
-        return driver.points
+        return driver.points.map(\.contact)
     }
 
     private let now = Moment(utc: 1, uptime: 1, clock: .known)
 
     /// Time in milliseconds, contact, and whether it is closed from then on; what is reported after the last.
     private func said(_ steps: [(Int, String, Bool)]) throws -> [Signal.Reading] {
-        var watch = SupplyWatch("24v", points: try points())
+        var watch = SupplyWatch("24v", try contacts())
         return steps.compactMap { time, point, isClosed in
             watch.take(point, isClosed: isClosed, since: Int64(time) * 1_000_000)
             return watch.report(occurred: now)?.reading

@@ -37,6 +37,24 @@ import Testing
         #expect(error?.description.contains(words) == true, "\(String(describing: error))")
     }
 
+    /// The BeagleBone's device trees: what else the pin does stands behind its name, and differs between kernels.
+    @Test func aPinIsFoundByItsNameAlone() throws {
+        let bone = LineFinder(chips: [
+            ChipDescription(
+                name: "gpiochip0", label: "gpio-0-31",
+                lines: ["P9_1", "P9_12 [gpio1_28]", "P9_13 [uart4_txd]", "P9_13"]),
+            ChipDescription(name: "gpiochip1", label: "gpio-32-63", lines: ["P9_14 [a]", "P9_15 [a]", "P9_15 [b]"]),
+        ])
+        func find(_ name: String) throws -> LinePlace { try bone.find(LineName(chip: nil, line: .name(name))) }
+        #expect(try find("P9_12") == LinePlace(chip: 0, offset: 1))
+        #expect(try find("P9_12 [gpio1_28]") == LinePlace(chip: 0, offset: 1))
+        #expect(try find("P9_13") == LinePlace(chip: 0, offset: 3))
+        #expect(try find("P9_14") == LinePlace(chip: 1, offset: 0))
+        let error = #expect(throws: DeviceError.self) { try find("P9_15") }
+        #expect(error?.description.contains("2 lines have the name") == true)
+        #expect(throws: DeviceError.self) { try find("P9") }
+    }
+
     @Test func aBoardWithoutChipsSaysSo() {
         let error = #expect(throws: DeviceError.self) {
             try LineFinder(chips: []).find(LineName(chip: nil, line: .name("GPIO2")))

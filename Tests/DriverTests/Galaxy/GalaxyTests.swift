@@ -178,6 +178,17 @@ import Testing
         #expect(again.kept == [])
     }
 
+    @Test("What was kept is told even if the line is gone")
+    func withoutLine() throws {
+        let host = ScriptHost(try PseudoTerminal(), [])
+        try host.keep(GalaxyEvent(account: "1234", isOld: false, data: Array("FA1011".utf8), .cp850).kept)
+        let settings = SerialSupport.settings([("port", .string("/dev/serial/by-id/pulled-out"))])
+        let driver = try GalaxyDriver(settings)
+        for _ in 0..<2 { #expect(throws: DeviceError.self) { try driver.run(host) } }
+        #expect(host.signals.map(\.summary) == ["1234-zone-1011 call [FA zone 1011 of 1234] (happened earlier)"])
+        #expect(host.kept == [])
+    }
+
     @Test("A sequence said again is joined; the same zone after its restore has happened again")
     func repeats() {
         var harness = PanelHarness(GalaxyLink())

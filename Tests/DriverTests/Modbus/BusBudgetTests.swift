@@ -39,7 +39,7 @@ import Testing
         #expect(time > .microseconds(28_200) && time < .microseconds(28_300), "\(time)")
         #expect(budget.round == time * 4 && budget.load == 46)
         #expect(budget.longestWait == .milliseconds(250))
-        #expect(budget.longestWaitWithOneSilent < .milliseconds(500))
+        #expect(budget.longestWaitWithOneSilent == .milliseconds(375))
         #expect(budget.warning == nil)
     }
 

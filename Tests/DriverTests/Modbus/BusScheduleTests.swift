@@ -136,7 +136,9 @@ import Testing
             let seen = gaps(
                 units: 4, dead: [3], reply: 15, interval: interval, timeout: timeout, from: death, until: death + 60_000
             )
-            #expect(seen.longest < interval * 2, "\(interval) \(timeout) \(death)")
+            // Half an interval is left for what the box itself takes, where replies do not need it.
+            let most = max(interval * 3 / 2, interval + 80) + 3 * 15
+            #expect(seen.longest <= min(most, interval * 2 - 1), "\(interval) \(timeout) \(death)")
             // No burst: what was late is not made up for by reading at once again.
             #expect(seen.shortest > 0 && seen.shortest >= interval - 2 * timeout)
             #expect((7...12).contains(seen.deadTries))

@@ -55,6 +55,7 @@ private func reply(_ request: [UInt8], _ function: UInt8, _ data: [UInt8], lengt
 @Suite struct ModbusHostilityTests {
     private static let lies: [(name: String, answer: @Sendable ([UInt8]) -> [[UInt8]]?)] = [
         ("another transaction", { [[$0[0] ^ 1] + reply($0, $0[7], [1, 1]).dropFirst()] }),
+        ("another unit", { [Array(reply($0, $0[7], [1, 1]).prefix(6)) + [$0[6] ^ 1, $0[7], 1, 1]] }),
         ("another protocol", { [Array($0.prefix(2)) + [7, 7] + reply($0, $0[7], [1, 1]).dropFirst(4)] }),
         ("another function", { [reply($0, 3, [2, 0, 1])] }),
         ("more bytes than asked for", { [reply($0, $0[7], [255] + [UInt8](repeating: 255, count: 255))] }),
@@ -103,5 +104,64 @@ private func reply(_ request: [UInt8], _ function: UInt8, _ data: [UInt8], lengt
             runs += 1
         }
         #expect(runs > 0)
+    }
+
+    /// A peer that never stops sending is lost, and holds up nothing: the driver still stops at once.
+    @Test func aFloodEndsTheConnection() async throws {
+        let flood = try Flood()
+        defer { withExtendedLifetime(flood) {} }
+        let (settings, problems) = table(
+            "device.modbus.test",
+            [
+                ("address", .string("127.0.0.1:\(flood.port)")), ("interval", .string("20ms")),
+                ("timeout", .string("100ms")),
+                points([
+                    ("door", [("unit", .integer(1)), ("table", .string("discrete-input")), ("register", .integer(0))])
+                ]),
+            ])
+        let driver = try ModbusDriver(settings)
+        try #require(problems.all.isEmpty)
+        let host = FieldHost()
+        host.start(driver)
+        guard case .failure(let error)? = await host.outcome(within: .seconds(20)) else {
+            return #expect(Bool(false), "the driver goes on with it")
+        }
+        #expect("\(error)".contains("sends without end"), "\(error)")
+        #expect(host.readings(of: "door").isEmpty)
+    }
+}
+
+/// A TCP listener that sends zeros as fast as they are taken.
+private final class Flood: Sendable {
+    let port: Int
+    private let listener: Int32
+
+    init() throws {
+        port = try freePort()
+        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        address.sin_port = UInt16(port).bigEndian
+        let listening = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 && listen(listener, 8) == 0
+            }
+        }
+        try #require(listening, "cannot listen on \(port)")
+        Thread.detachNewThread { [listener] in
+            while true {
+                let connection = accept(listener, nil, nil)
+                guard connection >= 0 else { return }
+                let zeros = [UInt8](repeating: 0, count: 65_536)
+                while send(connection, zeros, zeros.count, Int32(MSG_NOSIGNAL)) > 0 {}
+                close(connection)
+            }
+        }
+    }
+
+    deinit {
+        shutdown(listener, Int32(SHUT_RDWR))
+        close(listener)
     }
 }

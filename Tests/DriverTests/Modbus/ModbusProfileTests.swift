@@ -58,12 +58,36 @@ private typealias Entries = [(String, SettingNode.Value)]
         ("notifier-modbus-gw", "L10M159", "holding-register", 3958),
         ("notifier-cgw-mb", "loop 2 module 300 trouble", "holding-register", 1199),
         ("notifier-cgw-mb", "panel silenced", "holding-register", 20_000),
+        ("notifier-cgw-mb", "system trouble", "holding-register", 59_999),
+        ("notifier-cgw-mb", "system trouble word 100", "holding-register", 60_099),
+        ("notifier-modbus-gw", "L1M1", "holding-register", 200),
+        ("notifier-modbus-gw", "bell 1", "holding-register", 9409),
+        ("notifier-modbus-gw", "panel silenced", "holding-register", 9499),
+        ("siemens-fc20", "area 1", "discrete-input", 17_000), ("siemens-fc20", "control 2", "discrete-input", 18_001),
+        ("siemens-fc20", "hardware 1 fault", "discrete-input", 20_000),
+        ("siemens-fc20", "power supply 1 fault", "discrete-input", 32_000),
+        ("siemens-fc20", "power supply 1 emergency power", "discrete-input", 33_000),
+        ("rtk-smartalarm", "contact 1", "coil", 0), ("rtk-smartalarm", "disabled 1", "coil", 20),
+        ("adam-4055", "DI0", "coil", 0), ("waveshare-modbus-rtu-relay-d", "IN1", "discrete-input", 0),
         ("siemens-fc20", "hardware 1 alarm", "discrete-input", 19_000), ("rtk-smartalarm", "alarm 8", "coil", 17),
     ]) func places(name: String, terminal: String, table: String, register: Int) throws {
         let (driver, problems) = try read(unit: profile(name), points: [("p", self.terminal(terminal))])
         #expect(problems == [])
         let point = try #require(driver.points.first)
         #expect(point.table.description == table && point.register == register)
+    }
+
+    /// Whatever is asked of a panel without a published map, nothing of it is ever written.
+    @Test(arguments: ["notifier-sib600", "carrier-zp2", "aritech-2x", "polon-alfa-3000", "fire-panel"])
+    func panelsWithAMapOfTheirOwnAreOnlyRead(name: String) throws {
+        let output: Entries = [("unit", .integer(3)), ("register", .integer(0))]
+        let register: Entries = [
+            ("unit", .integer(3)), ("table", .string("holding-register")), ("register", .integer(9)),
+            ("bit", .integer(1)),
+        ]
+        let (driver, problems) = try read(unit: profile(name), points: [("p", register)], outputs: [("o", output)])
+        #expect(problems.count == 1 && problems[0].contains("nothing is ever written to it"), "\(problems)")
+        #expect(driver.timeout(3) == .seconds(1))
     }
 
     @Test func whatCatchesPulses() throws {

@@ -106,6 +106,35 @@ private typealias Entries = [(String, SettingNode.Value)]
         _ = await second.stop()
     }
 
+    /// Nobody stores what is only listened to: the latch keeps the pulse for larmnod.
+    @Test func whoOnlyListensClearsNoLatch() async throws {
+        let port = try freePort()
+        let peer = try ModbusPeer("--tcp", "\(port)")
+        defer { withExtendedLifetime(peer) {} }
+        try peer.say("clears 1 263 64 64")
+        let driver = try driver(network(port), unit: module, [("a", input("DI0"))])
+        let host = FieldHost()
+        host.start(Listening(driver))
+        #expect(await host.until { $0.last("a") == .active(false) })
+        try peer.say("set 1 coil 64 1")
+        #expect(await host.until { $0.signals.contains { $0.point == "a" && $0.reading == .active(true) } })
+        try peer.say("set 1 discrete-input 0 1")
+        #expect(await host.until { $0.last("a") == .active(true) })
+        try peer.say("set 1 discrete-input 0 0")
+        #expect(await host.until { $0.last("a") == .active(false) })
+        #expect(try peer.say("get 1 coil 64") == "1" && peer.say("written 1") == "")
+        #expect(await host.stop() != nil)
+    }
+
+    /// A driver's `listen` in the place of its `run`.
+    private struct Listening: Driver {
+        static let name = "listening"
+        let bus: ModbusDriver
+        init(_ bus: ModbusDriver) { self.bus = bus }
+        init(_ settings: Settings) throws { bus = try ModbusDriver(settings) }
+        func run(_ host: any Drivers.Host) throws { try bus.listen(host) }
+    }
+
     @Test func aLatchThatDoesNotClearIsAFault() async throws {
         let port = try freePort()
         let peer = try ModbusPeer("--tcp", "\(port)")
@@ -224,6 +253,7 @@ private typealias Entries = [(String, SettingNode.Value)]
         host.start(driver)
         #expect(await host.until { state in (1...4).allSatisfy { state.last("p\($0)") == .active(false) } })
         driver.memory.with { $0.units = [:] }
+        let began = ContinuousClock.now
         try peer.say("silent 3")
         let isDead = await host.until { if case .fault? = $0.last("unit-3") { true } else { false } }
         #expect(isDead)
@@ -234,6 +264,8 @@ private typealias Entries = [(String, SettingNode.Value)]
             let seen = try #require(figures[unit])
             print("unit \(unit): \(seen.polls) polls, longest gap \(seen.longestGap.milliseconds) ms of 2 x 250 ms")
             #expect(seen.failures == 0 && seen.trouble == nil)
+            // No burst: what was late is not made up for.
+            #expect(seen.polls <= Int((.now - began) / .milliseconds(250)) + 2)
         }
         #expect(figures[3]?.isDead == true)
         try peer.say("set 3 discrete-input 0 1")

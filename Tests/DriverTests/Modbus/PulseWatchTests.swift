@@ -80,6 +80,15 @@ import Testing
         #expect(pulses(&watch, 2) == 2)
         #expect(pulses(&watch, 40_000) == 40_000)
         #expect(pulses(&watch, 3) == 3)
+        // It was without power for a minute: what lies between its last count and its end was no pulse.
+        #expect(pulses(&watch, 40_000) == 40_000)
+        let later = watch.pulses(
+            count: 2, of: counter, isActive: false, inverted: false, elapsed: .seconds(60))
+        #expect(later == 2)
+        #expect(pulses(&watch, 65_000) == 65_000)
+        let over = watch.pulses(
+            count: 100, of: counter, isActive: false, inverted: false, elapsed: .seconds(60))
+        #expect(over == 636, "a count that ran over its end while the unit did not answer")
     }
 
     @Test func manyPulsesAreToldUpToALimitAndTheirNumberIsSaid() {

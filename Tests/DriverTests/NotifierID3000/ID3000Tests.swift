@@ -105,9 +105,9 @@ import Testing
         harness.feed(Self.frame("IE0120620830170120001"))
         #expect(
             harness.signals.map(\.summary) == [
-                "fire-cellar call [unclassified zone 5] Rum 12 (event 206, node 1, loop 1, zone 5, sensor 45)",
-                "fire-cellar cleared [unclassified zone 5] Rum 12 (event 207, node 1, loop 1, zone 5, sensor 45)",
-                "unclassified call [unclassified] IE0120620830170120001",
+                "fire-cellar call [fire-unclassified zone 5] Rum 12 (event 206, node 1, loop 1, zone 5, sensor 45)",
+                "fire-cellar cleared [fire-unclassified zone 5] Rum 12 (event 207, node 1, loop 1, zone 5, sensor 45)",
+                "unclassified call [fire-unclassified] Not known, may be a fire: IE0120620830170120001",
             ])
         for (key, value, words) in [
             ("codes", "20", "three digits"), ("zones", "7-5", "expected zones"),
@@ -162,7 +162,62 @@ import Testing
         #expect(play.signals.compactMap(\.said?.zone) == Array(1...1000))
     }
 
-    @Test func whatIsNotPublishedIsNotPlayed() throws {
+    @Test("What nobody knows may be a fire, and goes as early as one; a point without codes says what it is")
+    func notKnown() throws {
+        let kind = try #require(EventKind.named("fire-unclassified"))
+        #expect(kind.urgency == .fire)
+        let settings = SerialSupport.settings(
+            [("port", .string("/dev/x"))],
+            points: [("rest", []), ("fire", [("codes", .string("206"))])])
+        let driver = try ID3000Driver(settings)
+        settings.refuseUnread()
+        #expect(settings.problems.all == [])
+        var harness = PanelHarness(driver.link())
+        for body in ["IE0120620830150000012", "IE0113720830160000012", "IE0130120830170000012", "IXYZ"] {
+            harness.feed(Self.frame(body))
+        }
+        #expect(harness.signals.map(\.point) == ["fire", "node-1-zone-12", "rest", "rest"])
+        for name in ["line", "acknowledgement"] {
+            let wrong = SerialSupport.settings([("port", .string("/dev/x"))], points: [(name, [])])
+            _ = try ID3000Driver(wrong)
+            #expect(wrong.problems.all.first?.message.contains("the driver itself uses the name") == true)
+        }
+    }
+
+    @Test("An event that is said again and again is one event, and its panel does not hear us")
+    func deaf() {
+        var harness = PanelHarness(Self.link())
+        harness.open()
+        harness.feed(Self.frame("IS0001C000000000000"))
+        let event = Self.frame("IE0120620830150000012")
+        for _ in 0..<100 {
+            harness.feed(event)
+            harness.pass(4000)
+        }
+        let faults = harness.signals.filter { if case .fault = $0.reading { true } else { false } }
+        #expect(faults.map(\.point) == ["acknowledgement"])
+        #expect(harness.signals.count { $0.reading == .call } == 1, "for minutes")
+        harness.feed(Self.frame("IS0001C000000000000"))
+        #expect(harness.signals.last?.reading != .healthy)
+        harness.feed(Self.frame("IE0120720830160000012"))
+        harness.feed(Self.frame("IS0001C000000000000"))
+        #expect(harness.signals.last?.summary == "acknowledgement healthy")
+    }
+
+    @Test("What is played arrives, with or without points; what no fire panel says is refused")
+    func rehearsal() throws {
+        var play = PanelPlay<ID3000Link, PlayedID3000> { Self.link() }
+        play.open()
+        let names = ["fire", "fire-smoke", "fire-warning", "fire-trouble", "mains-failure", "battery", "sprinkler"]
+        for name in names {
+            let kind = try #require(EventKind.named(name))
+            try play.happen(PlayedEvent(kind, zone: 12, text: "Kök"))
+            try play.happen(PlayedEvent(kind, began: false, zone: 12, text: "Kök"))
+        }
+        play.pass(600_000)
+        let events = play.signals.filter { $0.reading == .call }
+        #expect(events.count == 2 * names.count && play.panel.waiting == 0)
+        #expect(events.allSatisfy { $0.said?.zone == 12 && $0.text.contains("Kök") })
         var panel = PlayedID3000()
         let burglary = try #require(EventKind.named("burglary"))
         #expect(throws: CannotPlay.self) { try panel.happen(PlayedEvent(burglary, zone: 1), at: 0) }

@@ -20,16 +20,16 @@ struct PanelHarness<Link: PanelLink> {
     var keepsNothing = false
     /// What outlives a crash.
     var kept: [UInt8] = []
+    /// What is known of the last report after a crash.
+    var memory: [UInt8] = []
     /// The board's start that `now` belongs to.
     var boot: Int64 = 1
 
     init(_ link: Link) { self.link = link }
 
     mutating func open() {
-        if !kept.isEmpty {
-            link.recall(kept, boot: boot, at: now)
-            perform(link.resume(kept, at: now))
-        }
+        if !memory.isEmpty { link.recall(memory, boot: boot, at: now) }
+        if !kept.isEmpty { perform(link.resume(kept, at: now)) }
         perform(link.opened(at: now))
     }
 
@@ -74,7 +74,8 @@ struct PanelHarness<Link: PanelLink> {
                 }
                 signals += reported
                 log += reported.map { "reported \($0.summary)" }
-                kept = link.memory(boot: boot, at: now) ?? []
+                memory = link.memory(boot: boot, at: now) ?? memory
+                kept = []
                 if let accept { send(accept) }
                 perform(link.stored(answered: accept != nil, at: now))
             case .keep(let bytes, let accept, let otherwise, let refuse):

@@ -80,11 +80,11 @@ import Testing
         // A signal of the driver's own comes with the first good frame.
         var player = PanelPlayer<PlayedReceiver>(on: PanelEnd(line), show: { _ in })
         player.add(script)
-        try player.run(listeningTo: [], next: { _ in .none }, isDone: { _, _ in false })
+        try player.run(listeningTo: [], next: { _ in [] }, isDone: { _, _ in false })
         #expect(player.taken == 3 && player.waiting == 0)
         host.isDone.withLock { $0 = true }
         _ = try #require(ended.wait()).get()
-        let written = host.state.withLock { $0.lines + $0.writer.end() }
+        let written = host.state.withLock(\.lines)
         let text = (head.lines + written).joined(separator: "\n") + "\n"
         #expect(!text.contains("gateway's") && !text.contains("4711"))
         #expect(text.contains("# line: 9600 8N1") && text.contains("# firmware: unknown"))
@@ -101,19 +101,21 @@ import Testing
         #expect(try Replay.run(kind, read: { try Recording(other, file: "x", port: $0) }) == 1)
     }
 
-    @Test("A recording that begins in the middle says the line's own report, once")
-    func beginsInTheMiddle() {
+    @Test("A recording says what passed and when, the line's own reports with PORT, and where it was opened anew")
+    func written() {
         var writer = RecordingWriter(port: "/dev/ttyS1")
         var lines = writer.passed(Passage(.received, [0x55], "no frame: too short"), at: 1000)
         lines += writer.passed(Passage(.received, [0x31, 0x14], "link test"), at: 1250)
         lines += writer.passed(Passage(.sent, [0x06], "accepted"), at: 1251)
         lines += writer.passed(Passage(.received, [0x31, 0x14], "link test"), at: 3250)
         lines += writer.reported("line fault no poll for 60 s on /dev/ttyS1: check the cable", at: 63_250)
-        lines += writer.end()
+        lines += writer.remark("lost: unplugged\n") + writer.opened(at: 64_250)
+        lines += writer.passed(Passage(.sent, [], "login"), at: 64_251)
         #expect(
             lines == [
-                "< 55", "+250ms", "< 31 14", "> 06", "= line healthy", "+2000ms", "< 31 14", "+60000ms",
-                "= line fault no poll for 60 s on PORT: check the cable",
+                "< 55", "+250ms", "< 31 14", "> 06", "+2000ms", "< 31 14", "+60000ms",
+                "= line fault no poll for 60 s on PORT: check the cable", "// lost: unplugged·", "+1000ms", "! opened",
+                "// > login is left out: it is a secret",
             ])
     }
 
@@ -123,13 +125,13 @@ import Testing
         let point = Self.table([("text-contains", list), ("priority", .integer(1)), ("kind", .string("fire"))])
         let table = Self.table([
             ("port", .string("/dev/ttyS1")), ("line", .string("9600 7E1")), ("addresses", .string("2")),
-            ("select", .string("lenient")), ("partition", .integer(3)),
+            ("select", .string("lenient")), ("partition", .integer(3)), ("dtr", .boolean(true)),
             ("point", .table([.init(key: "fault", node: point)])),
         ])
         let head = try #require(RecordingWriter.head([:], of: table, kind: ESPADriver.self))
         let recording = try Recording(head.lines.joined(separator: "\n"), file: "x.txt", port: "/dev/ttyS1")
         #expect(recording.head["line"] == "9600 7E1" && recording.head["driver"] == "espa")
-        #expect(recording.settings.map(\.key) == ["addresses", "select"])
+        #expect(recording.settings.map(\.key) == ["addresses", "select", "silence"])
         #expect(recording.points.map(\.name) == ["fault"])
         #expect(recording.points.first?.conditions.map(\.key) == ["text-contains", "priority"])
         let settings = recording.table(of: "espa", port: "/dev/ttyS1")
@@ -150,6 +152,95 @@ import Testing
     }
 }
 
+@Suite("A recording from the field, of any kind, is a regression case once its file is copied") struct FieldTests {
+    /// A login is a secret whatever its key is called; what its driver does without it is told.
+    @Test func loginIsLeftOut() throws {
+        let place = Place(file: "site.toml", line: 1, column: 1)
+        let entries = [("port", "/dev/x"), ("login", "543216")].map {
+            SettingNode.Entry(key: $0.0, node: SettingNode(.string($0.1), at: place))
+        }
+        let head = try #require(
+            RecordingWriter.head([:], of: SettingNode(.table(entries), at: place), kind: GalaxyDriver.self))
+        #expect(!head.lines.contains { $0.contains("543216") })
+        #expect(head.lines.contains("// setting login is left out: it is a secret"))
+        #expect(head.lines.contains("# setting silence = 30s"))
+        #expect(head.secrets == ["543216"] && !head.beginsAtOpening)
+    }
+
+    private static let head =
+        "# driver: prt3\n# make: x\n# model: x\n# firmware: x\n# line: 9600 8N1\n"
+        + "# provenance: made up\n# setting zones = 0\n# setting silence = 65s\n"
+
+    private func differences(_ text: String) throws -> [String] {
+        let words = Mutex<[String]>([])
+        let kind = ParadoxDriver.self
+        let read: (String) throws -> Recording = { try Recording(Self.head + text, file: "x.txt", port: $0) }
+        let count = try Replay.run(kind, read: read) { news, _ in
+            if case .differs(let what, _) = news { words.withLock { $0.append(what) } }
+        }
+        #expect(count == words.withLock(\.count))
+        return words.withLock(\.self)
+    }
+
+    private func hex(_ text: String) -> String { hexadecimal(Array(text.utf8) + [13]) }
+    private var opening: String {
+        "> \(hex("RA001"))\n< \(hex("RA001DOOOOOO"))\n= combus healthy\n= area-1 active false [arming area 1]\n"
+            + "= area-1-alarm active false [unclassified area 1] Area in alarm\n"
+            + "= area-1-trouble active false [trouble area 1] Trouble\n= line healthy\n> \(hex("AL001"))\n"
+            + "< \(hex("AL001Skola           "))\n"
+    }
+    private var poll: String { "> \(hex("RA001"))\n< \(hex("RA001DOOOOOO"))\n" }
+
+    /// The computer on site was late by some milliseconds at each poll, and early by the clock of a report that took time.
+    @Test func clocksThatPart() throws {
+        for late in [0, 3, 40, 400] {
+            #expect(try differences(opening + (1...200).map { _ in "+\(30_000 + late)ms\n\(poll)" }.joined()) == [])
+        }
+        #expect(try differences(opening + "+29960ms\n" + poll) == [])
+        #expect(try differences(opening + "+20000ms\n" + poll).count == 1)
+    }
+
+    /// A line that was lost on site is opened anew in a replay, too.
+    @Test func openedAnew() throws {
+        #expect(try differences(opening + "+5000ms\n// lost: unplugged\n+1000ms\n! opened\n" + opening) == [])
+    }
+
+    /// The line's own report may come a little earlier or later than in the file, or not be in it where the recording
+    /// began later. It may not be missing, or another.
+    @Test func theLinesOwnReports() throws {
+        let middle = opening.replacingOccurrences(of: "= line healthy\n", with: "")
+        #expect(try differences(middle) == [])
+        #expect(try differences("> \(hex("RA001"))\n= line healthy\n" + middle.dropFirst(20)) == [])
+        let silent = "+70000ms\n= line fault no answer to polls for 65 s on PORT"
+        #expect(try differences(opening.replacingOccurrences(of: "line healthy", with: "line fault x")).count == 1)
+        #expect(try differences("= line healthy\n" + opening).count == 1)
+        #expect(try differences(opening + silent).contains { $0.contains("recorded is line fault no answer") })
+    }
+
+    /// What was answered before it was reported is found out.
+    @Test func answeredTooEarly() throws {
+        let text = """
+            # driver: receiver-line
+            # make: x
+            # model: x
+            # firmware: x
+            # line: 9600 8N1
+            # provenance: made up
+            # setting format = "sur-gard"
+            < 35 30 31 31 20 31 38 31 32 33 34 45 31 31 30 30 30 30 31 32 14
+            = 1234-zone-12 call [1110 zone 12 of 1234]
+            > 06
+            """
+        for prefix in ["", "\u{FEFF}"] {
+            for end in ["\n", "\r\n"] {
+                let file = prefix + text.replacingOccurrences(of: "\n", with: end)
+                let read: (String) throws -> Recording = { try Recording(file, file: "x", port: $0) }
+                #expect(try Replay.run(ReceiverLineDriver.self, read: read) == 0)
+            }
+        }
+    }
+}
+
 @Suite("Every byte of a line is shown") struct ShownBytesTests {
     @Test("Noise before a frame, a frame judged late, half a frame, and too much of nothing")
     func shown() {
@@ -163,10 +254,52 @@ import Testing
         #expect(shown.passages(of: [7, 8], "strange") == [Passage(.received, [7, 8], "strange")])
         #expect(shown.overdue(at: 900) == nil)
         #expect(shown.overdue(at: 1010) == Passage(.received, [1], "no frame so far"))
+        // The end of a line stands with that line, or before the next, never alone.
+        for byte in [0x41, 0x0D] as [UInt8] { _ = shown.came(byte, at: 20) }
+        #expect(shown.passages(of: [0x41], "line") == [Passage(.received, [0x41, 0x0D], "line")])
+        for byte in [0x0A] as [UInt8] { _ = shown.came(byte, at: 30) }
+        #expect(shown.deadline == nil && shown.overdue(at: 9000) == nil)
+        _ = shown.came(0x42, at: 40)
+        #expect(shown.passages(of: [0x42], "line") == [Passage(.received, [0x0A, 0x42], "line")])
+        // A login that comes back, with errors and in parts, is not shown; a frame is.
+        shown.hidesDigits = true
+        for byte in [0x41, 0x31, 0x32] as [UInt8] { _ = shown.came(byte, at: 50) }
+        #expect(shown.overdue(at: 5000)?.bytes == [0x41, 0x2A, 0x2A])
+        for byte in [0x31, 0x32] as [UInt8] { _ = shown.came(byte, at: 60) }
+        #expect(
+            shown.passages(of: [0x32], "frame")
+                == [Passage(.received, [0x2A], "no frame"), Passage(.received, [0x32], "frame")])
+        _ = shown.came(0x33, at: 70)
+        #expect(shown.passages(of: [0x33], "no frame: x", isFrame: false)[0].bytes == [0x2A])
+        shown.hidesDigits = false
         var passed: [UInt8] = []
         for number in 0..<5000 { passed += shown.came(UInt8(number & 255), at: 0)?.bytes ?? [] }
         passed += shown.overdue(at: 5000)?.bytes ?? []
         #expect(passed == (0..<5000).map { UInt8($0 & 255) })
+    }
+
+    /// Over a converter that hears itself.
+    @Test func loginIsNeverShown() throws {
+        let line = try PseudoTerminal()
+        let driver = try GalaxyDriver(
+            Settings(
+                SerialSupport.node(
+                    .table(
+                        [("port", line.path), ("login", "543216")].map {
+                            SettingNode.Entry(key: $0.0, node: SerialSupport.node(.string($0.1)))
+                        })), path: "device.galaxy.x", problems: Problems()))
+        let login = GalaxyBlock("?", Array("543216*1".utf8), isFromHost: true).bytes
+        let host = ScriptHost(
+            line,
+            [
+                .expect(login), .send(Array(login.prefix(4))), .pass(milliseconds: 2000), .send(login),
+                .pass(milliseconds: 500),
+            ])
+        try driver.run(host)
+        let shown = host.traced.map { hexadecimal($0.bytes) }.joined(separator: " | ")
+        #expect(host.traced.contains(Passage(.sent, [], "login")))
+        for digits in ["35 34", "33 32", "31 36"] { #expect(!shown.contains(digits), "\(shown)") }
+        for (_, words) in host.logged { #expect(!words.contains("35 34") && !words.contains("543216")) }
     }
 }
 
@@ -244,23 +377,19 @@ import Testing
             unit: 3, table: table, members: registers.map { ReadBlock.Member(point: $0, register: $0) })
     }
 
-    @Test("What was asked, what came and how long it took, with the bytes as they are on the wire")
+    @Test("What was asked, what came and how long it took")
     func words() {
         let inputs = block(.discreteInput, 0...9)
-        #expect(inputs.request == [3, 2, 0, 0, 0, 10])
+        #expect(inputs.asked == "unit 3: read inputs 0-9")
         let took = Duration.milliseconds(12)
         #expect(
-            inputs.passage(of: .values([0, 1, 0, 0, 0, 0, 0, 0, 1, 1]), after: took)
-                == Passage(.received, [3, 2, 2, 0x02, 0x03], "unit 3 inputs 0-9: 0100000011, 12 ms"))
-        let registers = block(.holdingRegister, 300...301)
-        #expect(registers.request == [3, 3, 1, 0x2C, 0, 2])
+            inputs.meaning(of: .values([0, 1, 0, 0, 0, 0, 0, 0, 1, 1]), after: took)
+                == "unit 3 inputs 0-9: 0100000011, 12 ms")
         #expect(
-            registers.passage(of: .values([0xFFFB, 7]), after: took)
-                == Passage(
-                    .received, [3, 3, 4, 0xFF, 0xFB, 0, 7], "unit 3 holding registers 300-301: 65531 7, 12 ms"))
+            block(.holdingRegister, 300...301).meaning(of: .values([0xFFFB, 7]), after: took)
+                == "unit 3 holding registers 300-301: 65531 7, 12 ms")
         #expect(
-            block(.coil, 5...5).passage(of: .exception(2), after: took)
-                == Passage(.received, [3, 0x81, 2], "unit 3 refuses coil 5: exception 2, 12 ms"))
-        #expect(inputs.passage(of: .silence, after: took).meaning == "unit 3: no reply within 12 ms")
+            block(.coil, 5...5).meaning(of: .exception(2), after: took) == "unit 3 refuses coil 5: exception 2, 12 ms")
+        #expect(inputs.meaning(of: .silence, after: took) == "unit 3: no reply within 12 ms")
     }
 }

@@ -48,14 +48,16 @@ private final class StandInImage: ProcessImage, Sendable {
 @Suite struct RevPiDriverTests {
     private let image = StandInImage()
 
-    private func driver(_ variables: [(String, String, String)]) throws -> RevPiDriver {
+    private func driver(
+        _ variables: [(String, String, String)], _ more: [(String, SettingNode.Value)] = []
+    ) throws -> RevPiDriver {
         let tables = variables.map { name, variable, contact in
             (
                 name,
                 [
                     ("variable", SettingNode.Value.string(variable)), ("contact", .string(contact)),
                     ("debounce", .string("10ms")),
-                ]
+                ] + more
             )
         }
         let (settings, problems) = table("device.revpi.test", [("interval", .string("5ms")), points(tables)])
@@ -86,6 +88,41 @@ private final class StandInImage: ProcessImage, Sendable {
         image.set(2, false)
         #expect(await host.until { $0.last("fault") == .active(true) })
         #expect(host.readings(of: "door").last == .active(false))
+        _ = await host.stop()
+    }
+
+    @Test("What does not last for the hold time is not told; what lasts is told with the time when it began")
+    func hold() async throws {
+        let host = FieldHost()
+        host.start(try driver([("door", "I_1", "fail-safe")], [("hold", .string("300ms"))]))
+        #expect(await host.until { $0.last("door") == .active(true) })
+        let before = host.now
+        image.set(1, true)
+        try await Task.sleep(for: .milliseconds(100))
+        image.set(1, false)
+        try await Task.sleep(for: .milliseconds(400))
+        #expect(host.readings(of: "door") == [.healthy, .active(true)])
+        image.set(1, true)
+        let moved = host.now
+        #expect(await host.until { $0.last("door") == .active(false) })
+        let occurred = try #require(host.state.withLock { $0.signals.last?.occurred })
+        #expect(occurred.uptime >= before.uptime + 500 && occurred.uptime <= moved.uptime + 250)
+        _ = await host.stop()
+    }
+
+    @Test("Contacts on one supply that open together have a common cause")
+    func supply() async throws {
+        image.set(1, true)
+        image.set(2, true)
+        let host = FieldHost()
+        host.start(
+            try driver(
+                [("fault", "I_1", "fail-safe"), ("door", "I_2", "normally-closed")], [("supply", .string("24v"))]))
+        #expect(await host.until { $0.last("supply-24v") == .active(false) })
+        image.set(1, false)
+        image.set(2, false)
+        #expect(await host.until { $0.last("supply-24v") == .active(true) })
+        #expect(host.readings(of: "fault").last == .active(true) && host.readings(of: "door").last == .active(true))
         _ = await host.stop()
     }
 
@@ -145,6 +182,9 @@ private final class StandInImage: ProcessImage, Sendable {
         var variable = [UInt8](repeating: 0, count: PiControl.variableSize)
         variable.replaceSubrange(32..<38, with: [0x0B, 0x01, 5, 0, 1, 0])
         #expect(ProcessVariable(found: variable) == ProcessVariable(address: 0x10B, bit: 5, length: 1))
+        // The ninth bit of a word.
+        variable[34] = 8
+        #expect(ProcessVariable(found: variable) == ProcessVariable(address: 0x10C, bit: 0, length: 1))
         var module = [UInt8](repeating: 0, count: PiControl.moduleSize)
         module[0] = 32
         module[20] = 6

@@ -73,7 +73,7 @@ import Testing
         #expect(before.signals.count == 1)
         func again(_ said: [UInt8], after pause: Int64, boot: Int64 = 1) -> PanelHarness<SatelMonitoringLink> {
             var harness = PanelHarness(SatelMonitoringLink())
-            (harness.kept, harness.boot, harness.now) = (before.kept, boot, before.now + pause)
+            (harness.memory, harness.boot, harness.now) = (before.memory, boot, before.now + pause)
             harness.open()
             harness.feed(said)
             return harness
@@ -86,7 +86,7 @@ import Testing
         #expect(again(event, after: -900_000).signals.count == 1)
         for seed in UInt64(1)...200 {
             var harness = PanelHarness(SatelMonitoringLink())
-            harness.kept = noise(seed, count: Int(seed % 90))
+            harness.memory = noise(seed, count: Int(seed % 90))
             harness.open()
             harness.feed(event)
             #expect(harness.signals.count == 1)
@@ -97,20 +97,21 @@ import Testing
     func session() throws {
         let event = Array("EC=b,1,1234,1,110,01,005\r".utf8)
         let (question, confirmed) = (Array("?\r".utf8), Array("+b\r".utf8))
-        func run(_ steps: [ScriptHost.Step], kept: [UInt8]) throws -> ScriptHost {
+        func run(_ steps: [ScriptHost.Step], memory: [UInt8]) throws -> ScriptHost {
             let line = try PseudoTerminal()
             let settings = SerialSupport.settings([("port", .string(line.path))])
             let host = ScriptHost(line, steps, inTurns: false)
-            try host.keep(kept)
+            host.memory = memory
             try SatelMonitoringDriver(settings).run(host)
             return host
         }
         let refused = try run(
-            [.expect(question), .refuseReports(true), .send(event), .expect(Array("-b\r".utf8))], kept: [])
-        #expect(refused.kept == [] && refused.signals.isEmpty)
-        let first = try run([.expect(question), .send(event), .expect(confirmed), .ignoreAnswers], kept: [])
-        #expect(first.signals.count { $0.point == "1234-zone-5" } == 1 && !first.kept.isEmpty)
-        let second = try run([.expect(question), .send(event), .expect(confirmed), .ignoreAnswers], kept: first.kept)
+            [.expect(question), .refuseReports(true), .send(event), .expect(Array("-b\r".utf8))], memory: [])
+        #expect(refused.memory == [] && refused.signals.isEmpty)
+        let first = try run([.expect(question), .send(event), .expect(confirmed), .ignoreAnswers], memory: [])
+        #expect(first.signals.count { $0.point == "1234-zone-5" } == 1 && !first.memory.isEmpty)
+        let second = try run(
+            [.expect(question), .send(event), .expect(confirmed), .ignoreAnswers], memory: first.memory)
         #expect(second.signals.count { $0.point == "1234-zone-5" } == 0)
     }
 

@@ -2,9 +2,9 @@
 // source: the library is compiled with open, close, read and ioctl of these names, and is otherwise itself. README.md
 // beside this file tells how to drive it. For tests only.
 //
-// As the kernel does: an unread line keeps its newest edges, as many as were asked for, and numbers them; a debounced line
-// tells an edge, and shows a level, when it has stood still; a removed chip answers POLLERR and ENODEV, on old handles for
-// ever; a held line answers EBUSY and tells its consumer; times are CLOCK_MONOTONIC. One line a request.
+// As the kernel does: an unread line keeps its newest edges, as many as were asked for, and numbers them; a removed chip
+// answers POLLERR and ENODEV, on old handles for ever; a held line answers EBUSY and tells its consumer; times are
+// CLOCK_MONOTONIC. One line a request, and no debouncing: to ask for it is an error here.
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -21,8 +21,6 @@ enum { max_requests = 256 };
 struct request {
     struct sim_request line;  // first: put_edge is given this
     unsigned kept, number;
-    int64_t debounce, due;    // nanoseconds; due: when the line will have stood still, 0 when it does
-    int settled;              // the level that a debounced line shows
 };
 
 struct open_chip {
@@ -40,7 +38,8 @@ static int64_t now(void) {
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-static void tell_edge(struct request *request, int level) {
+static void put_edge(struct sim_request *line, int level) {
+    struct request *request = (struct request *)line;
     struct gpio_v2_line_event event = {.timestamp_ns = (uint64_t)now(), .offset = request->line.offset};
     bool rising = (level != 0) != request->line.active_low;
     event.id = rising ? GPIO_V2_LINE_EVENT_RISING_EDGE : GPIO_V2_LINE_EVENT_FALLING_EDGE;
@@ -53,39 +52,6 @@ static void tell_edge(struct request *request, int level) {
         request->line.unread++;
 }
 
-static void put_edge(struct sim_request *line, int level) {
-    struct request *request = (struct request *)line;
-    if (request->debounce > 0)
-        request->due = now() + request->debounce;
-    else
-        tell_edge(request, level);
-}
-
-static void *debounce(void *unused) {
-    while (true) {
-        pthread_mutex_lock(&lock);
-        for (int i = 0; i < max_requests; i++) {
-            struct request *request = requests[i];
-            if (!request || request->due == 0 || request->due > now()) continue;
-            request->due = 0;
-            int level = request->line.chip->line[request->line.offset].level;
-            if (level == request->settled || lost(&request->line)) continue;
-            request->settled = level;
-            tell_edge(request, level);
-        }
-        pthread_mutex_unlock(&lock);
-        struct timespec pause = {0, 1000000};
-        nanosleep(&pause, NULL);
-    }
-    return unused;
-}
-
-static void start_all(void) {
-    start();
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, debounce, NULL) == 0) pthread_detach(thread);
-}
-
 // How the shim finds the chips.
 int scandir(const char *directory, struct dirent ***list, int (*filter)(const struct dirent *),
             int (*order)(const struct dirent **, const struct dirent **)) {
@@ -94,7 +60,7 @@ int scandir(const char *directory, struct dirent ***list, int (*filter)(const st
                     int (*)(const struct dirent **, const struct dirent **)) = dlsym(RTLD_NEXT, "scandir");
         return real ? real(directory, list, filter, order) : (errno = ENOSYS, -1);
     }
-    pthread_once(&once, start_all);
+    pthread_once(&once, start);
     pthread_mutex_lock(&lock);
     if (!pausing) apply_new(true);
     struct dirent **found = calloc(max_chips, sizeof *found);
@@ -112,7 +78,7 @@ int scandir(const char *directory, struct dirent ***list, int (*filter)(const st
 }
 
 bool gpiod_check_gpiochip_device(const char *path, bool set_errno) {
-    pthread_once(&once, start_all);
+    pthread_once(&once, start);
     pthread_mutex_lock(&lock);
     struct sim_chip *chip = strncmp(path, "/dev/", 5) == 0 ? chip_named(path + 5) : NULL;
     bool there = chip && chip->present;
@@ -194,7 +160,7 @@ static int take(struct open_chip *chip, struct gpio_v2_line_request *wanted) {
         if (!(one->mask & 1)) continue;
         if (one->attr.id == GPIO_V2_LINE_ATTR_ID_FLAGS) flags = one->attr.flags;
         if (one->attr.id == GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES) value = one->attr.values & 1;
-        if (one->attr.id == GPIO_V2_LINE_ATTR_ID_DEBOUNCE) request->debounce = one->attr.debounce_period_us * 1000LL;
+        if (one->attr.id == GPIO_V2_LINE_ATTR_ID_DEBOUNCE) return free(request), EINVAL;
     }
     request->kept = wanted->event_buffer_size ? wanted->event_buffer_size : 16;
     request->line = (struct sim_request){
@@ -207,7 +173,6 @@ static int take(struct open_chip *chip, struct gpio_v2_line_request *wanted) {
     if (failure) return free(request), failure;
     // An output has no edges: its descriptor only stands for it.
     if (is_output) request->line.ends[0] = eventfd(0, EFD_CLOEXEC);
-    request->settled = chip->sim->line[request->line.offset].level;
     requests[place] = request;
     wanted->fd = request->line.ends[0];
     return 0;
@@ -237,8 +202,7 @@ static int ask_line(struct request *request, unsigned long what, struct gpio_v2_
     if (lost(&request->line)) return ENODEV;
     if (what == GPIO_V2_LINE_SET_VALUES_IOCTL) return set_output(&request->line, values->bits & values->mask & 1);
     if (what != GPIO_V2_LINE_GET_VALUES_IOCTL) return EINVAL;
-    int level = request->debounce > 0 ? (request->settled != 0) != request->line.active_low : level_of(&request->line);
-    return values->bits = level ? 1 : 0, 0;
+    return values->bits = level_of(&request->line) ? 1 : 0, 0;
 }
 
 int board_ioctl(int fd, unsigned long asked, ...) {

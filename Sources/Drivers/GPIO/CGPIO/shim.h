@@ -23,10 +23,11 @@
 
 enum gpio_bias { gpio_bias_as_is, gpio_bias_disabled, gpio_bias_pull_up, gpio_bias_pull_down };
 
-// One change of a line. `at` is nanoseconds of CLOCK_MONOTONIC (kernel 5.7 and later).
+// One change of a line. `at` is nanoseconds of CLOCK_MONOTONIC (kernel 5.7 and later). `after_gap`: edges before it were
+// lost.
 struct gpio_edge {
     int64_t at;
-    bool rising;
+    bool rising, after_gap;
 };
 
 static inline void gpio_copy_name(char *to, const char *from) { snprintf(to, GPIO_NAME_SIZE, "%s", from ? from : ""); }
@@ -47,9 +48,6 @@ static inline int gpio_ready(int fd) {
 
 // The kernel keeps the oldest 16 unread edges of a line and drops the newest.
 static const int gpio_unread_edges = 16;
-// libgpiod 1.x cannot ask the kernel to debounce.
-// A function, so that the compiler does not warn of what it makes unreachable with either version.
-static inline bool gpio_kernel_debounces(void) { return false; }
 
 static inline const char *gpio_library_version(void) { return gpiod_version_string(); }
 
@@ -92,8 +90,7 @@ static inline int gpio_line_about(struct gpiod_chip *chip, unsigned offset, char
 }
 
 static inline int gpio_input_open(struct gpio_input *input, struct gpiod_chip *chip, unsigned offset,
-                                  const char *consumer, bool active_low, enum gpio_bias bias, unsigned debounce_us) {
-    (void)debounce_us;
+                                  const char *consumer, bool active_low, enum gpio_bias bias) {
     int flags = active_low ? GPIOD_LINE_REQUEST_FLAG_ACTIVE_LOW : 0;
     if (bias == gpio_bias_disabled) flags |= GPIOD_LINE_REQUEST_FLAG_BIAS_DISABLE;
     if (bias == gpio_bias_pull_up) flags |= GPIOD_LINE_REQUEST_FLAG_BIAS_PULL_UP;
@@ -123,7 +120,8 @@ static inline int gpio_input_level(struct gpio_input *input) {
     return level < 0 ? gpio_failure() : level;
 }
 
-// Reads what is unread, at most `gpio_unread_edges`, and returns how many. `lost` is set when there may have been more.
+// Reads what is unread, at most `gpio_unread_edges`, and returns how many. `lost` is set when there may have been more
+// after the last.
 static inline int gpio_input_edges(struct gpio_input *input, struct gpio_edge *edges, bool *lost) {
     struct gpiod_line_event events[16];
     *lost = false;
@@ -135,6 +133,7 @@ static inline int gpio_input_edges(struct gpio_input *input, struct gpio_edge *e
     for (int i = 0; i < count; i++) {
         edges[i].at = (int64_t)events[i].ts.tv_sec * 1000000000 + events[i].ts.tv_nsec;
         edges[i].rising = events[i].event_type == GPIOD_LINE_EVENT_RISING_EDGE;
+        edges[i].after_gap = false;
     }
     *lost = count == 16;
     return count;
@@ -180,7 +179,6 @@ static inline int gpio_output_level(struct gpio_output *output) {
 
 // The kernel keeps the newest edges, and numbers them, so that a gap shows.
 static const int gpio_unread_edges = 64;
-static inline bool gpio_kernel_debounces(void) { return true; }
 
 static inline const char *gpio_library_version(void) { return gpiod_api_version(); }
 
@@ -188,7 +186,7 @@ struct gpio_input {
     struct gpiod_line_request *request;
     struct gpiod_edge_event_buffer *buffer;
     unsigned offset;
-    unsigned long last_number;
+    uint32_t last_number;
 };
 
 static inline int gpio_is_chip_name(const struct dirent *entry) { return strncmp(entry->d_name, "gpiochip", 8) == 0; }
@@ -245,7 +243,7 @@ static inline void gpio_input_close(struct gpio_input *input) {
 }
 
 static inline int gpio_input_open(struct gpio_input *input, struct gpiod_chip *chip, unsigned offset,
-                                  const char *consumer, bool active_low, enum gpio_bias bias, unsigned debounce_us) {
+                                  const char *consumer, bool active_low, enum gpio_bias bias) {
     static const enum gpiod_line_bias biases[] = {GPIOD_LINE_BIAS_AS_IS, GPIOD_LINE_BIAS_DISABLED,
                                                   GPIOD_LINE_BIAS_PULL_UP, GPIOD_LINE_BIAS_PULL_DOWN};
     struct gpiod_line_settings *settings = gpiod_line_settings_new();
@@ -258,7 +256,6 @@ static inline int gpio_input_open(struct gpio_input *input, struct gpiod_chip *c
         gpiod_line_settings_set_edge_detection(settings, GPIOD_LINE_EDGE_BOTH);
         gpiod_line_settings_set_bias(settings, biases[bias]);
         gpiod_line_settings_set_active_low(settings, active_low);
-        gpiod_line_settings_set_debounce_period_us(settings, debounce_us);
         gpiod_request_config_set_consumer(config, consumer);
         gpiod_request_config_set_event_buffer_size(config, (size_t)gpio_unread_edges);
         errno = 0;
@@ -293,8 +290,8 @@ static inline int gpio_input_edges(struct gpio_input *input, struct gpio_edge *e
     if (count < 0) return gpio_failure();
     for (int i = 0; i < count; i++) {
         struct gpiod_edge_event *event = gpiod_edge_event_buffer_get_event(input->buffer, (unsigned long)i);
-        unsigned long number = gpiod_edge_event_get_line_seqno(event);
-        if (number != input->last_number + 1) *lost = true;
+        uint32_t number = (uint32_t)gpiod_edge_event_get_line_seqno(event);
+        edges[i].after_gap = number != (uint32_t)(input->last_number + 1);
         input->last_number = number;
         edges[i].at = (int64_t)gpiod_edge_event_get_timestamp_ns(event);
         edges[i].rising = gpiod_edge_event_get_event_type(event) == GPIOD_EDGE_EVENT_RISING_EDGE;

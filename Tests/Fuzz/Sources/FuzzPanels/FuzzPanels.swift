@@ -2,14 +2,14 @@ import AlarmProtocol
 
 @testable import Drivers
 
-/// What libFuzzer calls, with bytes that it has grown from the recorded frames. The first byte says which panel; the rest
-/// is what happens on its line: bytes that come, time that passes, reports that cannot be stored. A trap, a failed check or
-/// a run of more than a few seconds is a finding.
+/// What libFuzzer calls, with bytes that it has grown from the recorded frames. The first byte says which panel, the
+/// second with which settings; the rest is what happens on its line: bytes that come, time that passes, reports that cannot
+/// be stored, crashes. A trap, a failed check or a run of more than a few seconds is a finding.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
-    let input = UnsafeBufferPointer(start: start, count: count)
-    guard let first = input.first, !subjects.isEmpty else { return 0 }
-    subjects[Int(first) % subjects.count].play(Array(input.dropFirst()))
+    guard count >= 2, !subjects.isEmpty else { return 0 }
+    let variants = subjects[Int(start[0]) % subjects.count]
+    variants[Int(start[1]) % variants.count].play(Array(UnsafeBufferPointer(start: start + 2, count: count - 2)))
     return 0
 }
 
@@ -17,7 +17,10 @@ public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
 enum Bound {
     static let text = 4096
     static let pointName = 128
-    static let signals = 256
+    /// The first reading of a large panel tells the state of every zone and trouble that it has.
+    static let signals = 2048
+    /// As the daemon's store takes them.
+    static let kept = 512
     static let frame = 8192
     /// Steps out of one byte or one tick.
     static let steps = 1024
@@ -30,9 +33,9 @@ struct Subject: Sendable {
     let play: @Sendable ([UInt8]) -> Void
 }
 
-/// Every panel driver, with the settings of its example, with each word of a setting that it must have, and with none; and
-/// the played panel of each.
-let subjects: [Subject] = panelDrivers.flatMap { subjects(of: $0) }
+/// Every panel driver, in the order of the names (as scripts/fuzz-seeds.py has them): with the settings of its example, with
+/// each word of a setting that it must have, and with none; and the played panel of each.
+let subjects: [[Subject]] = panelDrivers.sorted { $0.name < $1.name }.map { subjects(of: $0) }
 
 private func subjects<Panel: PanelDriver>(of kind: Panel.Type) -> [Subject] {
     var drivers: [Panel] = []
@@ -80,6 +83,8 @@ enum Happening {
     case pause(milliseconds: Int64)
     case toggleRefusal
     case toggleAnswers
+    /// The daemon dies and starts again.
+    case crash
 
     static func all(in input: [UInt8]) -> [Happening] {
         var all: [Happening] = []
@@ -90,7 +95,7 @@ enum Happening {
                 rest = rest.dropFirst(Int(operation) + 1)
                 continue
             }
-            switch operation & 7 {
+            switch operation & 15 {
             case 0: all.append(.pause(milliseconds: 0))
             case 1: all.append(.pause(milliseconds: 20))
             case 2: all.append(.passes(milliseconds: 100))
@@ -98,6 +103,7 @@ enum Happening {
             case 4: all.append(.passes(milliseconds: 5000))
             case 5: all.append(.passes(milliseconds: 70_000))
             case 6: all.append(.toggleRefusal)
+            case 7: all.append(.crash)
             default: all.append(.toggleAnswers)
             }
         }
@@ -112,6 +118,8 @@ private struct Line<Link: PanelLink> {
     private var now: Int64 = 1_000_000
     private var refuses = false
     private var answers = true
+    private var kept: [UInt8] = []
+    private var memory: [UInt8] = []
 
     init(_ link: Link) {
         fresh = link
@@ -133,9 +141,22 @@ private struct Line<Link: PanelLink> {
             case .pause(let milliseconds): pause = milliseconds
             case .toggleRefusal: line.refuses.toggle()
             case .toggleAnswers: line.answers.toggle()
+            case .crash: line.open(0)
             }
         }
         line.pass(200_000)
+        line.open(0)
+        line.refuses = false
+        line.pass(200_000)
+        precondition(line.kept.isEmpty, "what was kept is not told after a start")
+    }
+
+    /// The line is opened anew; what was kept is told first.
+    private mutating func open(_ depth: Int) {
+        link = fresh
+        if !memory.isEmpty { link.recall(memory, boot: 1, at: now) }
+        if !kept.isEmpty { perform(link.resume(kept, at: now), depth + 1) }
+        perform(link.opened(at: now), depth + 1)
     }
 
     private mutating func pass(_ milliseconds: Int64) {
@@ -154,20 +175,29 @@ private struct Line<Link: PanelLink> {
         precondition(steps.count <= Bound.steps && depth <= 8, "steps without an end")
         for step in steps {
             switch step {
-            case .frame(let bytes, let says), .send(let bytes, let says), .strange(let bytes, let says):
+            case .frame(let bytes, let says), .send(let bytes, let says), .strange(let bytes, let says),
+                .sendSecret(let bytes, let says):
                 precondition(bytes.count <= Bound.frame && says.utf8.count <= 4 * Bound.frame)
             case .report(let signals, let accept, _):
-                check(signals)
-                // Without an answer it is tried until it is stored.
-                if refuses, accept != nil { continue }
-                perform(link.stored(answered: accept != nil && answers, at: now), depth + 1)
+                report(signals, accept, depth)
+            case .keep(let bytes, let accept, let otherwise, _):
+                precondition((1...Bound.kept).contains(bytes.count))
+                check(otherwise)
+                if refuses { report(otherwise, accept, depth) } else { kept = bytes }
             case .log(_, let words), .notUnderstood(let words): precondition(words.utf8.count <= 4 * Bound.frame)
-            case .lose:
-                link = fresh
-                perform(link.opened(at: now), depth + 1)
-                return
+            case .lose: return open(depth)
             }
         }
+    }
+
+    private mutating func report(_ signals: [Signal], _ accept: [UInt8]?, _ depth: Int) {
+        check(signals)
+        // Without an answer it is tried until it is stored.
+        if refuses, accept != nil { return }
+        kept = []
+        memory = link.memory(boot: 1, at: now) ?? memory
+        precondition(memory.count <= Bound.kept)
+        perform(link.stored(answered: accept != nil && answers, at: now), depth + 1)
     }
 
     private func check(_ signals: [Signal]) {
@@ -199,7 +229,7 @@ private struct PlayedLine<Panel: PlayedPanel> {
                     line.check(line.panel.receive(byte, at: line.now))
                 }
             case .passes(let milliseconds), .pause(let milliseconds): line.pass(milliseconds)
-            case .toggleRefusal, .toggleAnswers:
+            case .toggleRefusal, .toggleAnswers, .crash:
                 events += 1
                 let kind = EventKind.all[events * 7 % EventKind.all.count]
                 let event = PlayedEvent(

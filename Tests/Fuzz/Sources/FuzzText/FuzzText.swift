@@ -2,7 +2,8 @@ import AlarmProtocol
 
 @testable import Drivers
 
-/// What libFuzzer calls: the input as each text that a panel, a receiver or a technician may write. A trap, a failed check
+/// What libFuzzer calls: the input as each text that a panel, a receiver or a technician may write, and as what is
+/// measured. A trap, a failed check
 /// or a run of more than a few seconds is a finding.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
@@ -11,11 +12,26 @@ public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     for text in [latin, String(decoding: input, as: UTF8.self)] {
         codes(text)
         configured(text)
+        written(text)
     }
+    measured(input)
     blocks(input)
     echo(input)
     supervision(input)
+    modbus(input)
     return 0
+}
+
+/// As a frame on a Modbus bus, behind any request: it is the reply, in full, or it is not.
+private func modbus(_ input: [UInt8]) {
+    guard input.count > 6 else { return }
+    for kind in [ModbusFrame.Kind.serial, .network(transaction: UInt16(input[0]) << 8 | UInt16(input[1]))] {
+        let frame = ModbusFrame(kind: kind, request: Array(input.prefix(6)))
+        for reply in [Array(input.dropFirst(6)), input + ModbusFrame.checksum(input)] {
+            guard case .values(let values) = frame.reply(in: reply) else { continue }
+            precondition(values.isEmpty || values.count == Int(input[4]) << 8 | Int(input[5]))
+        }
+    }
 }
 
 private func codes(_ text: String) {
@@ -118,7 +134,7 @@ private func supervision(_ input: [UInt8]) {
     }
 }
 
-private func node(_ value: SettingNode.Value) -> SettingNode {
+func node(_ value: SettingNode.Value) -> SettingNode {
     SettingNode(value, at: Place(file: "fuzz.toml", line: 1, column: 1))
 }
 
