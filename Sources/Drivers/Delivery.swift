@@ -2,25 +2,17 @@ extension Host {
     /// Reports, and tries again each second for as long as nothing can be stored: for drivers that poll or watch, whose
     /// device need not be told that the reading was received. Meanwhile the device is not read, so nothing piles up.
     /// - Parameters:
-    ///   - areKept: they tell what was kept, and it is forgotten.
-    ///   - memory: remembered in the same commit; nil: nothing.
-    ///   - outputs: drives the device's outputs as the host asks for them, and gives when to do so again. They do not stand
-    ///     still because nothing can be stored: just then one of them has something to show.
+    ///   - outputs: drives the device's outputs as the host asks for them, and gives when to do so again. They do
+    ///   not stand still because nothing can be stored: just then one of them has something to show.
+    ///   - bytes: kept in the same commit in place of what was; nil: that stays.
     /// - Returns: false when the driver is to stop.
     func deliver(
-        _ signals: [Signal], areKept: Bool = false, remembering memory: [UInt8]? = nil,
-        driving outputs: () throws -> ContinuousClock.Instant?
+        _ signals: [Signal], keeping bytes: [UInt8]? = nil, driving outputs: () throws -> ContinuousClock.Instant?
     ) rethrows -> Bool {
-        guard !signals.isEmpty || areKept else { return true }
+        guard !signals.isEmpty || bytes != nil else { return true }
         while true {
             do {
-                if areKept {
-                    try reportKept(signals)
-                } else if let memory {
-                    try report(signals, remembering: memory)
-                } else {
-                    try report(signals)
-                }
+                if let bytes { try report(signals, keeping: bytes) } else { try report(signals) }
                 return true
             } catch {
                 log(.error, "\(signals.count) readings could not be stored and will be tried again in 1 s: \(error)")

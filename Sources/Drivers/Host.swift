@@ -2,32 +2,26 @@ import AlarmProtocol
 
 /// All that a driver may ask for. The gateway implements it; tests script it.
 public protocol Host: Sendable {
-    /// Hands over what one reading brought, in one commit. Returns when it is on disk (or, where the device is set to
-    /// wait for it, when the receiver has acknowledged it): only now may a panel be told "received".
-    /// - Throws: `ReportError` when nothing was stored. The driver keeps the reading and reports it again, or tells the
-    ///   panel to try again; it must not pretend that it was received.
+    /// Hands over what one reading brought, in one commit. Returns when it is on disk.
+    /// - Throws: `ReportError` when nothing was stored. The driver keeps the reading and reports it again; it must not
+    ///   pretend that it was received.
     func report(_ signals: [Signal]) throws
 
-    /// Keeps a few bytes on disk, past a crash and a power cut, until others are kept or `reportKept` tells of them; none:
-    /// forgets them. For what a panel wants acknowledged before it has said all of it. Returns when they are synced.
+    /// As `report`, and in the same commit these bytes take the place of what was kept before (see `keep`), so that no
+    /// crash tells it twice: none, where it is what was kept that is now told; else by what its repeat is known.
+    func report(_ signals: [Signal], keeping bytes: [UInt8]) throws
+
+    /// Returns when a panel may be told that what was reported last is received: at once or, where the device is set to
+    /// wait for it, when the receiver has acknowledged it or the set time has passed.
+    func awaitReceiver()
+
+    /// Keeps a few bytes on disk, past a crash and a power cut, until others are kept. For what a panel wants acknowledged
+    /// before it has said all of it. Returns when they are synced. None: what was kept is forgotten, with the next commit.
     /// - Throws: `ReportError` when they are not: report what is known so far instead.
     func keep(_ bytes: [UInt8]) throws
 
-    /// As `report`, of what was kept: it is stored and forgotten in one commit, so that no crash tells it twice.
-    func reportKept(_ signals: [Signal]) throws
-
     /// What this device has kept.
     var kept: [UInt8] { get }
-
-    /// As `report`, and in the same commit remembers these bytes in place of those before: what must be known of the report
-    /// after a crash, so that what the panel says again is not taken for news. Unlike what is kept, nobody is ever told.
-    func report(_ signals: [Signal], remembering bytes: [UInt8]) throws
-
-    /// What this device's last such report remembered; empty: nothing.
-    var memory: [UInt8] { get }
-
-    /// A number for this start of the board: uptimes are only compared within one.
-    var boot: Int64 { get }
 
     /// The device answers: a good reading, a poll from a panel. Ends the device's trouble. Cheap: call it every time.
     func answers()
@@ -98,18 +92,14 @@ extension Host {
     public func measured(_ reading: LoopReading) {}
     public var kept: [UInt8] { [] }
     public func keep(_ bytes: [UInt8]) throws { if !bytes.isEmpty { throw ReportError("nothing can be kept here") } }
+    public func report(_ signals: [Signal], keeping bytes: [UInt8]) throws {
+        if !signals.isEmpty { try report(signals) }
+        // What cannot be kept or forgotten is told again after the next opening: twice rather than not at all.
+        try? keep(bytes)
+    }
+    public func awaitReceiver() {}
     public var isWatched: Bool { false }
     /// Waits without descriptors: the only way that a driver sleeps.
     public func wait(until deadline: ContinuousClock.Instant) -> Wake { wait(for: [], until: deadline) }
     public func report(_ signal: Signal) throws { try report([signal]) }
-    public var memory: [UInt8] { [] }
-    public var boot: Int64 { 0 }
-    public func report(_ signals: [Signal], remembering bytes: [UInt8]) throws {
-        if !signals.isEmpty { try report(signals) }
-    }
-    public func reportKept(_ signals: [Signal]) throws {
-        if !signals.isEmpty { try report(signals) }
-        // What cannot be forgotten is told again after the next opening: twice rather than not at all.
-        try? keep([])
-    }
 }

@@ -47,12 +47,17 @@ import Testing
         #expect(PanelCharset.latin1.text([0x42, 0xE4, 0x72, 0xC5]) == "BärÅ")
         #expect(PanelCharset.cp850.text([0x8E, 0x99, 0x8F, 0x84, 0x94, 0x86]) == "ÄÖÅäöå")
         #expect(PanelCharset.cp437.text([0x8E, 0x99, 0x8F, 0x84, 0x94, 0x86, 0x9B]) == "ÄÖÅäöå¢")
+        #expect(PanelCharset.cp865.text([0x8E, 0x99, 0x8F, 0x84, 0x94, 0x86, 0x9B, 0x9D]) == "ÄÖÅäöåøØ")
+        #expect(PanelCharset.windows1252.text([0xC4, 0xD6, 0xC5, 0xE4, 0xF6, 0xE5, 0x80, 0x96]) == "ÄÖÅäöå€–")
+        #expect(PanelCharset.latin9.text([0xC4, 0xD6, 0xC5, 0xE4, 0xF6, 0xE5, 0xA4]) == "ÄÖÅäöå€")
         #expect(PanelCharset.utf8.text(Array("Gård".utf8) + [0xC3]) == "Gård\u{FFFD}")
         #expect(PanelCharset.latin1.text(Array("  a\r\nb\t ".utf8)) == "a  b")
         #expect(PanelCharset.latin1.text([0x41, 0x80]) == "A\u{FFFD}")
         #expect(PanelCharset.utf8.text(Array("a\u{202E}b\u{85}c".utf8)) == "a b c", "nothing turns the line around")
+        #expect(PanelCharset.names.count == PanelCharset.allCases.count)
         for charset in PanelCharset.allCases {
             #expect(charset.text([0x20, 0x20]) == "")
+            #expect(charset.text(charset.bytes("Räksmörgås på Öns Ärla Åkeri")) == "Räksmörgås på Öns Ärla Åkeri")
             for byte in UInt8.min...UInt8.max { #expect(charset.text([0x41, byte, 0x41]).count == 3) }
         }
     }

@@ -41,11 +41,12 @@ import Testing
 
     @Test func whatIsNotUnderstoodIsRefusedAndTold() throws {
         let odd = SerialSupport.framed(Array("1\u{02}hello".utf8))
+        let refused = Step.expect([0x33, 0x15])
         let host = try Self.run([
-            Self.select, Self.ack, .send(odd), .expect([0x33, 0x15]), .send(odd), .expect([0x33, 0x15]),
-            .send(Self.fire),
+            Self.select, Self.ack, .send(odd), refused, .send(odd), refused, .send(odd), refused, .send(Self.fire),
             Self.ack,
         ])
+        #expect(Self.calls(host).map(\.text) == ["1 hello", "Brand plan 2"], "said again, it is told as it is, once")
         let line = host.signals.filter { $0.point == "line" }.map(\.reading)
         #expect(line.count == 3 && line.first == .healthy && line.last == .healthy)
         guard case .fault(let words) = line[1] else {
@@ -129,6 +130,50 @@ import Testing
             Self.select, Self.ack, .slowReport(milliseconds: 9000, meanwhile: []), .send(Self.fire), Self.ack,
         ])
         #expect(Self.calls(host).count == 1)
+    }
+
+    @Test("While the panel waits for us, its silence is no fault")
+    func waitingIsNoSilence() throws {
+        let host = try Self.run(
+            [
+                Self.select, Self.ack, .slowReport(milliseconds: 100_000, meanwhile: []), .send(Self.fire), Self.ack,
+                .pass(milliseconds: 9000), Self.poll, .expect([0x04]), .pass(milliseconds: 11_000),
+            ], [("silence", .string("10s"))])
+        let line = host.signals.filter { $0.point == "line" }.map(\.reading)
+        #expect(line.count == 2 && line.first == .healthy, "said: \(line)")
+    }
+
+    @Test("A call that was on disk and not answered when we died is joined with its repeat, for a minute")
+    func diedBeforeTheAnswer() throws {
+        let body = Array(Self.fire.dropFirst().dropLast(2))
+        for (pause, calls) in [(Int64(2000), 0), (61_000, 1)] {
+            let line = try PseudoTerminal()
+            let again: [Step] = [Self.poll, .expect([0x04]), Self.select, Self.ack, .send(Self.fire), Self.ack]
+            let host = ScriptHost(line, [.pass(milliseconds: pause)] + again)
+            try host.keep(body)
+            try SerialSupport.driver(port: line.path).run(host)
+            #expect(Self.calls(host).count == calls && host.kept == [], "after \(pause) ms")
+        }
+    }
+
+    @Test("A maker's own digits behind a value do not hide what it says")
+    func furtherDigits() throws {
+        let host = try Self.run(
+            [
+                Self.select, Self.ack, .send(SerialSupport.block([(1, "9"), (2, "Brand"), (6, "12")])), Self.ack,
+                .send(SerialSupport.block([(1, "9"), (2, "Larm"), (4, "11")])), Self.ack,
+                .send(SerialSupport.block([(8, "13")], header: "2")), Self.ack,
+            ], points: [("fire", [("priority", .integer(1))])])
+        #expect(Self.calls(host).map(\.point) == ["fire", "unclassified", "transmitter"])
+        #expect(Self.calls(host)[1].reading == .call, "no reset")
+        #expect(Self.calls(host)[2].reading != .healthy)
+    }
+
+    @Test("A text far beyond the specification's 128 characters is told")
+    func longText() throws {
+        let text = String(repeating: "Brand ", count: 500)
+        let host = try Self.run([Self.select, Self.ack, .send(SerialSupport.block([(1, "9"), (2, text)])), Self.ack])
+        #expect(Self.calls(host).first?.text.count == 2999)
     }
 
     @Test func aRepeatDuringStoringIsAnsweredOnce() throws {

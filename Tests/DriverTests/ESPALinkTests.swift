@@ -60,7 +60,7 @@ import Testing
             var link = Self.selected()
             #expect(Self.feed(&link, frame) == [.block(body, again: false)])
             link.remember(body, at: 0)
-            link.acknowledged()
+            link.acknowledged(at: 0)
             #expect(
                 Self.feed(&link, [0x04, 0x32, 0x05]) == [.polled], "checksum \(wanted) was taken for something else")
         }
@@ -129,11 +129,11 @@ import Testing
         #expect(Self.feed(&link, first) == [.block(body, again: false)])
         #expect(Self.feed(&link, first) == [.block(body, again: false)], "it was not stored: refused, say")
         link.remember(body, at: 0)
-        link.acknowledged()
+        link.acknowledged(at: 0)
         #expect(Self.feed(&link, first) == [.block(body, again: true)])
         #expect(Self.feed(&link, second) == [.block(other, again: false)])
         link.remember(other, at: 0)
-        link.acknowledged()
+        link.acknowledged(at: 0)
         #expect(Self.feed(&link, first) == [.block(body, again: false)], "another came between")
         #expect(
             Self.feed(&link, [0x04] + Self.select + second) == [.overheard, .selected, .block(other, again: false)])
@@ -147,10 +147,45 @@ import Testing
         link.remember(body, at: 0)
         let next = [0x04] + Self.select + frame
         #expect(Self.feed(&link, next, at: 59_000).last == .block(body, again: true))
-        link.acknowledged()
+        link.acknowledged(at: 59_000)
         #expect(Self.feed(&link, next, at: 59_500).last == .block(body, again: false), "answered: a new call")
         link.remember(body, at: 59_500)
         #expect(Self.feed(&link, next, at: 119_501).last == .block(body, again: false), "too long ago")
+    }
+
+    @Test("A panel that ends the selection long after our ACK has not heard it, and tries the call anew")
+    func lostInBothTries() {
+        let frame = SerialSupport.block([(1, "999")])
+        let body = Array(frame.dropFirst().dropLast(2))
+        var link = Self.selected()
+        #expect(Self.feed(&link, frame) == [.block(body, again: false)])
+        link.remember(body, at: 0)
+        link.acknowledged(at: 10)
+        #expect(Self.feed(&link, frame, at: 2000) == [.block(body, again: true)])
+        link.acknowledged(at: 2010)
+        // Both ACKs were lost: it ends after its own time, and selects us again.
+        #expect(Self.feed(&link, [0x04], at: 4000) == [])
+        #expect(Self.feed(&link, Self.select + frame, at: 14_000).last == .block(body, again: true))
+        link.acknowledged(at: 14_010)
+        // Heard at last: an end that comes at once, and the same call is a new one.
+        #expect(Self.feed(&link, [0x04], at: 14_200) == [])
+        #expect(Self.feed(&link, Self.select + frame, at: 20_000).last == .block(body, again: false))
+        link.remember(body, at: 20_000)
+        link.acknowledged(at: 20_010)
+        #expect(Self.feed(&link, [0x04], at: 22_000) == [])
+        #expect(Self.feed(&link, Self.select + frame, at: 38_000).last == .block(body, again: false), "much later")
+    }
+
+    @Test("Where a block's checksum is lost, the next try is read whole, at once or after a pause")
+    func lostChecksum() {
+        let frame = SerialSupport.block([(1, "999"), (2, "Brand")])
+        let body = Array(frame.dropFirst().dropLast(2))
+        for (pause, outcomes) in [(Int64(0), 2), (1500, 1)] {
+            var link = Self.selected()
+            #expect(Self.feed(&link, Array(frame.dropLast())) == [])
+            let heard = Self.feed(&link, frame, at: pause)
+            #expect(heard.count == outcomes && heard.last == .block(body, again: false))
+        }
     }
 
     @Test func aBlockBeyondTheLimitIsDroppedAndTheNextTaken() {

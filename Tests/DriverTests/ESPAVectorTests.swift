@@ -49,7 +49,7 @@ import Testing
     }()
 
     @Test func theVectorsAreThere() {
-        #expect(Self.all.vectors.count == 10)
+        #expect(Self.all.vectors.count == 15)
         #expect(Self.all.sessions.count == 5)
     }
 

@@ -141,7 +141,6 @@ final class ScriptHost: Drivers.Host {
         var uptime: Int64 = 1_000_000
         var signals: [Signal] = []
         var kept: [UInt8] = []
-        var memory: [UInt8] = []
         var traced: [Passage] = []
         var checked = 0
         var log: [(LogLevel, String)] = []
@@ -182,16 +181,6 @@ final class ScriptHost: Drivers.Host {
     }
 
     func log(_ level: LogLevel, _ message: String) { state.withLock { $0.log.append((level, message)) } }
-
-    func report(_ signals: [Signal], remembering bytes: [UInt8]) throws {
-        if !signals.isEmpty { try report(signals) }
-        state.withLock { $0.memory = bytes }
-    }
-
-    var memory: [UInt8] {
-        get { state.withLock(\.memory) }
-        set { state.withLock { $0.memory = newValue } }
-    }
 
     func report(_ signals: [Signal]) throws {
         if inTurns, signals.contains(where: { $0.reading == .call }) {

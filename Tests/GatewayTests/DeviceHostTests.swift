@@ -183,7 +183,8 @@ struct DeviceHostTests {
         try run(outbox, waitForReceiver: .seconds(2), until: isDone) { host in
             for text in ["one", "two", "three"] {
                 let began = ContinuousClock.now
-                try host.report(Signal(point: "call-\(text)", .call, text: text))
+                try host.report([Signal(point: "call-\(text)", .call, text: text)], keeping: [1])
+                host.awaitReceiver()
                 took.value.withLock { $0.append(.now - began) }
             }
             isDone.value.withLock { $0 = true }
@@ -192,5 +193,35 @@ struct DeviceHostTests {
         let times = took.value.withLock { $0 }
         try #require(times.count == 3)
         #expect(times[0] < .seconds(2) && times[1] < .seconds(2) && times[2] >= .seconds(2))
+    }
+
+    @Test("A centre that let us wait in vain is not waited for again until it has acknowledged that")
+    func centreAway() throws {
+        let outbox = try outbox()
+        let took = Locked<[Duration]>([])
+        let isDone = Locked(false)
+        @Sendable func call(_ number: Int, _ host: any Host) throws {
+            let began = ContinuousClock.now
+            try host.report([Signal(point: "call-\(number)", .call, text: "\(number)")], keeping: [UInt8(number)])
+            host.awaitReceiver()
+            took.value.withLock { $0.append(.now - began) }
+        }
+        try run(outbox, waitForReceiver: .seconds(2), until: isDone) { host in
+            for number in 1...20 { try call(number, host) }
+            // The centre is back, and has the first; then it is waited for again.
+            if let first = outbox.take(for: "a", over: "x") {
+                outbox.acknowledge(first.id, sent: 1, path: "x", tries: 1)
+            }
+            try call(21, host)
+            // What no panel waits for is held up by nothing.
+            try host.report(Signal(point: "line", .fault("noise")))
+            isDone.value.withLock { $0 = true }
+            _ = host.wait(until: .now + .seconds(60))
+        }
+        let times = took.value.withLock { $0 }
+        try #require(times.count == 21)
+        #expect(times[0] >= .seconds(2) && times[20] >= .seconds(2))
+        #expect(times[1...19].allSatisfy { $0 < .seconds(2) })
+        #expect(outbox.waitingCount == 21)
     }
 }

@@ -31,6 +31,9 @@ import Testing
         #expect(again.kept(of: "galaxy.a") == [0, 0x7F, 0xFF] && again.kept(of: "galaxy.b") == [1])
         try outbox.keep([2], of: "galaxy.b")
         try outbox.keep([], of: "galaxy.a")
+        #expect(outbox.kept(of: "galaxy.a") == [])
+        // What is not needed any more goes with the next commit.
+        try outbox.append([NewEvent(sample("a", text: "after"))])
         try crash("/later")
         let later = try open("/later")
         #expect(later.kept(of: "galaxy.a") == [] && later.kept(of: "galaxy.b") == [2])
@@ -43,36 +46,29 @@ import Testing
         #expect(rebuilt.kept(of: "galaxy.b") == [2])
     }
 
-    @Test("What is remembered of events is in their commit: both, or neither")
+    @Test("What a panel's repeat is known by is kept in the commit of its event, and goes with it where it fails")
     func inOneCommit() throws {
         let outbox = try open()
-        try outbox.append([NewEvent(sample("a"))], remembering: .init(device: "satel.a", bytes: [1, 2]))
-        try crash("/with")
-        let again = try open("/with")
-        #expect(again.memory(of: "satel.a") == [1, 2] && again.summary().waiting == 1)
-        #expect(throws: OutboxError.self) {
-            let tooMany = [UInt8](repeating: 0, count: Outbox.keptLimit + 1)
-            try outbox.append([NewEvent(sample("b"))], remembering: .init(device: "satel.a", bytes: tooMany))
-        }
+        let kept = try #require(Kept([7, 8], of: "espa.a"))
+        try outbox.append([NewEvent(sample("a", text: "one"))], keeping: kept)
+        try crash("/copy")
+        let again = try open("/copy")
+        #expect(again.kept(of: "espa.a") == [7, 8] && again.waitingCount == 1)
+        // Forgotten and kept anew before any commit: the new one stays.
+        try outbox.keep([], of: "espa.a")
+        try outbox.append([NewEvent(sample("a", text: "two"))], keeping: Kept([9], of: "espa.a"))
+        #expect(outbox.kept(of: "espa.a") == [9])
+        try outbox.keep([], of: "espa.a")
+        outbox.keepHouse(closing: true)
+        try crash("/closed")
+        #expect(try open("/closed").kept(of: "espa.a") == [])
         try Database(outbox.directory.file).execute(
-            "CREATE TRIGGER broken BEFORE INSERT ON memory BEGIN SELECT RAISE(ABORT, 'no'); END")
+            "CREATE TRIGGER broken BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'disk is read-only'); END")
         #expect(throws: OutboxError.self) {
-            try outbox.append([NewEvent(sample("b"))], remembering: .init(device: "satel.a", bytes: [3]))
+            try outbox.append([NewEvent(sample("a", text: "three"))], keeping: Kept([1], of: "espa.a"))
         }
-        #expect(outbox.memory(of: "satel.a") == [1, 2] && outbox.summary().waiting == 1)
-    }
-
-    @Test("Where events go into memory nothing is kept, and a report without events waits for no disk")
-    func inMemory() throws {
-        let outbox = try open(emergency: scratch.path)
-        let clock = clock
-        let intake = Intake(outbox: outbox, clock: { clock.now })
-        #expect(try intake.take(remembering: .init(device: "satel.a", bytes: [7])) { _ in [] } == [])
-        #expect(outbox.memory(of: "satel.a") == [7])
-        try Database(outbox.directory.file).execute(
-            "CREATE TRIGGER broken BEFORE INSERT ON memory BEGIN SELECT RAISE(ABORT, 'no'); END")
-        #expect(try intake.take(remembering: .init(device: "satel.a", bytes: [8])) { _ in [] } == [])
-        #expect(outbox.memory(of: "satel.a") == [7])
+        #expect(outbox.kept(of: "espa.a") == [])
+        #expect(Kept([UInt8](repeating: 1, count: Outbox.keptLimit + 1), of: "espa.a") == nil, "the event goes first")
     }
 
     @Test("What cannot be kept on the disk is refused")
@@ -96,18 +92,18 @@ import Testing
         try Database(outbox.directory.file).execute(
             "CREATE TRIGGER broken BEFORE DELETE ON kept BEGIN SELECT RAISE(ABORT, 'disk is read-only'); END")
         #expect(throws: OutboxError.self) {
-            try outbox.append([NewEvent(sample("a", text: "told"))], tellingKeptOf: "galaxy.a")
+            try outbox.append([NewEvent(sample("a", text: "told"))], keeping: Kept(device: "galaxy.a", bytes: []))
         }
         #expect(outbox.waitingCount == 0 && outbox.kept(of: "galaxy.a") == [1])
         try Database(outbox.directory.file).execute("DROP TRIGGER broken")
-        try outbox.append([NewEvent(sample("a", text: "told"))], tellingKeptOf: "galaxy.a")
+        try outbox.append([NewEvent(sample("a", text: "told"))], keeping: Kept(device: "galaxy.a", bytes: []))
         try crash("/copy")
         let again = try open("/copy")
         #expect(again.latest(9).map(\.event.text) == ["told"])
         #expect(again.allKept() == ["galaxy.b": [2]])
         // Nothing of it is news: it is forgotten all the same.
         let intake = Intake(outbox: outbox, clock: { [clock] in clock.now })
-        #expect(try intake.take(tellingKeptOf: "galaxy.b") { _ in [] } == [])
+        #expect(try intake.take(keeping: Kept(device: "galaxy.b", bytes: [])) { _ in [] } == [])
         #expect(outbox.allKept() == [:])
     }
 
@@ -125,7 +121,7 @@ import Testing
                 }
             }
         }
-        try outbox.append([NewEvent(sample("a", text: "from memory"))], tellingKeptOf: "galaxy.a")
+        try outbox.append([NewEvent(sample("a", text: "from memory"))], keeping: Kept(device: "galaxy.a", bytes: []))
         #expect(outbox.summary().trouble != nil && outbox.allKept() == ["galaxy.b": [2]])
         try Database(outbox.directory.file).execute("DROP TRIGGER broken")
         clock.advance(5000)
@@ -138,7 +134,7 @@ import Testing
     @Test("What a device had kept that is not configured any more is told as it is, once")
     func left() throws {
         let outbox = try open()
-        try outbox.keep([0x31, 0x32, 0x00, 0x46, 0x41, 0x35], of: "galaxy.gone")
+        try outbox.keep(DeviceHost.untold + [0x31, 0x32, 0x00, 0x46, 0x41, 0x35], of: "galaxy.gone")
         let intake = Intake(outbox: outbox, clock: { [clock] in clock.now })
         let housekeeping = Housekeeping(
             intake: intake, account: "4711", devices: [], uplinkSign: LifeSign(clock.now), manager: ServiceManager(),
@@ -148,5 +144,10 @@ import Testing
         let told = outbox.latest(9).map(\.event).filter { $0.point == "galaxy.gone.unclassified" }
         #expect(told.map(\.text) == ["galaxy.gone, not configured any more, had said: 12 FA5"])
         #expect(told.first?.account == "4711" && outbox.allKept() == [:])
+        // What an event has told already is no news, and only its repeat would have been known by it.
+        try outbox.keep(DeviceHost.told + [0x31], of: "galaxy.gone")
+        var later = housekeeping.begin()
+        housekeeping.round(&later)
+        #expect(outbox.latest(9).count { $0.event.point == "galaxy.gone.unclassified" } == 1)
     }
 }

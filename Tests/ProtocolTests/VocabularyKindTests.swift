@@ -77,7 +77,7 @@ import Testing
     /// A kind knows more of its meaning than a code does; these are all the kinds whose urgency therefore differs.
     @Test func urgencyIsThatOfTheCodesUnlessListed() throws {
         let known: Set = [
-            "fire-warning", "heat", "queue-filling", "refrigeration", "restart", "technical",
+            "fire-unclassified", "fire-warning", "heat", "queue-filling", "refrigeration", "restart", "technical",
         ]
         for kind in EventKind.all {
             let sia = try #require(Vocabulary.codes(sia: kind.sia))

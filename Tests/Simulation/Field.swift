@@ -159,7 +159,7 @@ final class Field {
     private func keep(_ call: Signal?, _ host: DeviceHost) throws {
         if !isOpen { pending = Self.signal(kept: host.kept) }
         if let pending {
-            try host.reportKept([pending])
+            try host.report([pending], keeping: [])
             guard !disk_is_dead() else { return }
             told = pending.text
             self.pending = nil
@@ -177,7 +177,7 @@ final class Field {
 
     /// The daemon is about to end: what is kept is told.
     func stop() {
-        guard let host, isOpen, let pending, (try? host.reportKept([pending])) != nil else { return }
+        guard let host, isOpen, let pending, (try? host.report([pending], keeping: [])) != nil else { return }
         self.pending = nil
         world.absorb()
     }

@@ -5,7 +5,8 @@
 # is what the board test needs and nothing else. The result is kept outside the checkout under a name made of the
 # configuration and the version of the source, so that a second run is instant and a change of either builds anew.
 #
-#     scripts/board/build-kernel.sh        about 10 minutes of processor time the first time, 3 GB of temporary space
+#     scripts/board/build-kernel.sh            about 10 minutes of processor time the first time, 3 GB of temporary space
+#     scripts/board/build-kernel.sh packages   installs what that needs, and builds nothing
 #
 # KERNEL_SOURCE names another Debian source package than linux-source-6.1; scripts/cache.sh says where kernels are kept.
 set -euo pipefail
@@ -57,6 +58,7 @@ if [[ -s $kernel ]]; then
 fi
 
 need "${to_build[@]}"
+[[ ${1:-} != packages ]] || exit 0
 work=$(mktemp -d "${TMPDIR:-/tmp}/larmnod-kernel.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 log=$work/build.log

@@ -195,7 +195,11 @@ public struct DSCLink: PanelLink {
             // It may have lost what it had to say.
             if statusAsked.map({ now - $0 > Limit.status }) ?? false { wantStatus(at: now) }
             return [.log(.warning, words)] + tick(at: now)
-        case .quiet: return []
+        case .quiet:
+            // It says its version when it has been started: what it had to say meanwhile is lost.
+            guard frame.command == "908", let asked = statusAsked, now - asked > Limit.status else { return [] }
+            wasAway = true
+            return lost(at: now)
         case .unknown:
             let text = "\(frame.command)\(latin(frame.data))"
             return reported([Signal(point: "unclassified", .call, text: text)])
@@ -280,7 +284,7 @@ public struct DSCLink: PanelLink {
             missed = 0
             answersPolls = true
         }
-        if command == "001" {
+        if command == "001", let asked = statusAsked, now - asked <= Limit.status {
             status = Status(asked: now, heard: now, isAcknowledged: true)
         } else if missed > 0 {
             // It was away: what it said meanwhile is lost.

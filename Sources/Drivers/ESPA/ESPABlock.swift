@@ -72,6 +72,9 @@ struct ESPABlock: Sendable, Hashable {
     /// A record's value as a number; nil where it is missing or is none, which means "default" (section 4.3).
     func value(_ identifier: Identifier) -> Int? { data(identifier).first.flatMap { Self.number($0[...]) } }
 
+    /// A value's first digit has the specification's meaning; a maker may add others behind it (section 4.3: "71").
+    static func mainDigit(_ value: Int) -> Int { value < 10 ? value : mainDigit(value / 10) }
+
     /// Up to four digits, with blanks around them.
     private static func number(_ bytes: ArraySlice<UInt8>) -> Int? {
         let digits = bytes.filter { $0 != 0x20 }

@@ -19,7 +19,8 @@ struct ESPACall: Sendable, Hashable {
         callType = block.value(.callType)
     }
 
-    /// Call type 1: the call is withdrawn, or what it said has ended (section 4.3).
+    /// Call type 1: the call is withdrawn, or what it said has ended (section 4.3). A maker's own "11" counts as a call: an
+    /// alarm too many rather than one too few.
     var isReset: Bool { callType == 1 }
 
     /// For the log, and for the operator where the panel sent no text.
@@ -92,7 +93,7 @@ struct ESPAMatcher: Sendable {
         return rules.first { rule in
             guard rule.header.map({ $0 == call.header }) ?? call.header.isCall,
                 rule.addresses.isEmpty || rule.addresses.contains(where: { Self.fits($0, call.address) }),
-                rule.priority == nil || rule.priority == call.priority,
+                rule.priority == nil || rule.priority == call.priority.map(ESPABlock.mainDigit),
                 rule.beep == nil || rule.beep == call.beep,
                 rule.callType == nil || rule.callType == call.callType,
                 rule.contains.isEmpty || rule.contains.contains(where: { folded.contains($0) })

@@ -35,10 +35,16 @@ struct ESPALink: Sendable {
         static let selection: Int64 = 15_000
         /// Between two characters of a block.
         static let gap: Int64 = 3000
-        /// Of a block: five times what the specification's longest records need.
-        static let block = 1024
+        /// Between a block's ETX and its checksum.
+        static let checksum: Int64 = 1000
+        /// Of a block: twenty times what the specification's longest records need.
+        static let block = 4096
         /// How long the block stored last is remembered.
         static let memory: Int64 = 60_000
+        /// A control station that has our ACK goes on within this time. Later it has waited for it in vain,
+        static let goesOn: Int64 = 1000
+        /// and tries the call anew within this time.
+        static let anew: Int64 = 15_000
     }
 
     /// Our addresses, as characters; the control station's own.
@@ -57,7 +63,8 @@ struct ESPALink: Sendable {
     private var body: [UInt8]?
     private var bodyAt: Int64 = 0
     private var checksumIsNext = false
-    private var stored: (body: [UInt8], selection: Int, at: Int64, answered: Bool)?
+    private var stored: Stored?
+    private var answeredAt: Int64 = 0
     /// How often we were polled before the control station ever polled itself.
     private(set) var pollsWithoutSelfPoll = 0
     private var everSelfPolled = false
@@ -84,6 +91,9 @@ struct ESPALink: Sendable {
         case ESPACharacter.eot:
             // Within a block it is either the end or a broken character: a repeat of the block is taken either way.
             if body == nil { selectedAt = nil }
+            if stored?.isAnswered == true, stored?.selection == selection, now - answeredAt > Limit.goesOn {
+                stored?.givenUpAt = now
+            }
             forgetBlock()
             selfPolledAt = nil
         case ESPACharacter.soh where selectedAt != nil:
@@ -101,15 +111,32 @@ struct ESPALink: Sendable {
     /// A block is stored and about to be answered. Until it is, its repeat may also come in a later selection: a panel
     /// that waited in vain ends the selection and tries anew.
     mutating func remember(_ body: [UInt8], at now: Int64) {
-        stored = (body, selection, now, false)
+        stored = Stored(body: body, selection: selection, at: now)
         selectedAt = now
     }
 
-    /// The block stored last was answered. Now it is a repeat only within this selection, where the panel tries twice;
-    /// in a later one it is a new call that happens to say the same.
-    mutating func acknowledged() {
-        stored?.answered = true
+    /// The block stored last was answered. Now it is a repeat only within this selection, where the panel tries twice; in a
+    /// later one it is a new call that happens to say the same, unless the panel ended this one as if it had heard nothing.
+    mutating func acknowledged(at now: Int64) {
+        stored?.isAnswered = true
+        stored?.givenUpAt = nil
         stored?.selection = selection
+        answeredAt = now
+    }
+
+    /// The block stored last.
+    private struct Stored {
+        var body: [UInt8]
+        var selection: Int
+        var at: Int64
+        var isAnswered = false
+        /// The control station ended the selection long after our ACK: it may not have heard it.
+        var givenUpAt: Int64?
+
+        func isAgain(_ body: [UInt8], in selection: Int, at now: Int64) -> Bool {
+            guard self.body == body, now - at <= Limit.memory else { return false }
+            return self.selection == selection || !isAnswered || givenUpAt.map { now - $0 <= Limit.anew } ?? false
+        }
     }
 
     private mutating func enquiry(_ address: UInt8, _ now: Int64) -> Outcome? {
@@ -134,11 +161,12 @@ struct ESPALink: Sendable {
         forgetBlock()
         selectedAt = now
         // The exclusive or of all that follows SOH, ETX included (section 4.1).
-        guard body.reduce(ESPACharacter.etx, ^) == checksum else { return .corrupt }
-        guard let stored, stored.body == body, now - stored.at <= Limit.memory else {
-            return .block(body, again: false)
+        guard body.reduce(ESPACharacter.etx, ^) == checksum else {
+            // Where the checksum was lost, this is the beginning of the next try.
+            if checksum == ESPACharacter.soh { (self.body, bodyAt) = ([], now) }
+            return .corrupt
         }
-        return .block(body, again: stored.selection == selection || !stored.answered)
+        return .block(body, again: stored?.isAgain(body, in: selection, at: now) ?? false)
     }
 
     private mutating func forgetBlock() {
@@ -148,7 +176,8 @@ struct ESPALink: Sendable {
 
     private mutating func expire(_ now: Int64) {
         if let since = selfPolledAt, now - since > Limit.selfPoll { selfPolledAt = nil }
-        if body != nil, now - previousAt > Limit.gap || now - bodyAt > Limit.selection { forgetBlock() }
+        let gap = checksumIsNext ? Limit.checksum : Limit.gap
+        if body != nil, now - previousAt > gap || now - bodyAt > Limit.selection { forgetBlock() }
         if let since = selectedAt, body == nil, now - since > Limit.selection { selectedAt = nil }
     }
 }

@@ -19,6 +19,8 @@ public struct ESPAPager: PanelLink {
     private var isForOthers = false
     /// The block that is being stored; nil for a repeat, which is stored already.
     private var pending: [UInt8]?
+    /// A block with a right checksum that made no sense. Said again it is not garbled but unknown.
+    private var odd: [UInt8] = []
     private var doubtedAt = Limit.doubtfulPolls
 
     init(_ link: ESPALink, _ charset: PanelCharset, _ matcher: ESPAMatcher) {
@@ -61,8 +63,8 @@ public struct ESPAPager: PanelLink {
         case .block(let body, again: true):
             pending = nil
             // What stands in it is stored: only its answer is missing.
-            return block(body, "the call before, again")
-                + [.report([], accept: ESPALink.Answer.accepted, refuse: ESPALink.Answer.busy)]
+            let answer = (try? ESPABlock(body)) == nil ? ESPALink.Answer.notUnderstood : ESPALink.Answer.accepted
+            return block(body, "the call before, again") + [.report([], accept: answer)]
         case .block(let body, again: false): return take(body)
         }
     }
@@ -73,19 +75,43 @@ public struct ESPAPager: PanelLink {
             let call = ESPACall(content, charset)
             let (signals, notice) = signals(of: content, call)
             pending = body
+            odd = []
             return block(body, "\(call.summary): \(call.text)") + notice
-                + [.report(signals, accept: ESPALink.Answer.accepted, refuse: ESPALink.Answer.busy)]
+                + [
+                    .report(
+                        signals, accept: ESPALink.Answer.accepted, refuse: ESPALink.Answer.busy, knownBy: body)
+                ]
         } catch {
-            let words = "\(error.why), in \(PanelCharset.latin1.text(Array(body.prefix(60))))"
-            return block(body, "not understood: \(error.why)")
-                + [.notUnderstood(words), .send(ESPALink.Answer.notUnderstood, says: "3 NAK: not understood")]
+            return notUnderstood(body, error.why)
         }
+    }
+
+    /// Refused each time, as the specification has it (section 2.4, reason 3). The first time it is a fault of the line; the
+    /// very same again is told as it is, for behind it may stand an alarm.
+    private mutating func notUnderstood(_ body: [UInt8], _ why: String) -> [PanelStep] {
+        let text = charset.text(body)
+        let refusal = ESPALink.Answer.notUnderstood
+        let frame = block(body, "not understood: \(why)")
+        let fault = PanelStep.notUnderstood("\(why), in \(text.prefix(60))")
+        guard odd == body else {
+            odd = body
+            return frame + [fault, .send(refusal, says: "3 NAK: not understood")]
+        }
+        pending = body
+        let call = Signal(point: ESPADriver.Part.unclassified, .call, text: text)
+        return frame + [.report([call], accept: refusal, refuse: refusal, knownBy: body), fault]
     }
 
     public mutating func stored(answered: Bool, at now: Int64) -> [PanelStep] {
         if let body = pending { link.remember(body, at: now) }
         pending = nil
-        if answered { link.acknowledged() }
+        if answered { link.acknowledged(at: now) }
+        return []
+    }
+
+    /// A call that was stored when the daemon ended or the line was lost, and whose ACK may not have got out.
+    public mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep] {
+        link.remember(kept, at: now)
         return []
     }
 
@@ -144,7 +170,8 @@ public struct ESPAPager: PanelLink {
         if !block.header.isCall {
             guard block.header == .statusInformation, let status = block.value(.systemStatus) else { return ([], []) }
             let told: Signal.Reading =
-                status == 1 ? .fault("the panel's bus reports a failed pager transmitter") : .healthy
+                ESPABlock.mainDigit(status) == 1
+                ? .fault("the panel's bus reports a failed pager transmitter") : .healthy
             return ([Signal(point: ESPADriver.Part.transmitter, told, text: call.text)], [])
         }
         let text = call.text.isEmpty ? call.summary : call.text

@@ -48,6 +48,8 @@ struct GalaxyBlock: Sendable, Hashable {
         guard bytes.count > 1 else { return true }
         let code = bytes[bytes.startIndex + 1]
         guard codes.contains(code) || (header & 0x80 == 0 && (0x21...0x7E).contains(code)) else { return false }
+        // The display may have letters of its own making anywhere.
+        if header & 0xC0 == 0x40, code == UInt8(ascii: "A") || code == UInt8(ascii: "X") { return true }
         let data = bytes.dropFirst(2).prefix(size(header) - overhead)
         return data.allSatisfy { $0 >= 0x20 && ($0 != 0x7F) }
     }

@@ -39,6 +39,11 @@ struct GalaxyEvent: Sendable, Hashable {
 
     func isSame(as other: GalaxyEvent) -> Bool { account == other.account && data == other.data }
 
+    /// Fire, or danger to people; or what cannot be read, behind which either may stand.
+    var isUrgent: Bool {
+        block?.events.contains { ($0.codes(began: true)?.urgency ?? .fire) <= .danger } ?? true
+    }
+
     /// - Parameters:
     ///   - words: from the panel's display; empty for none.
     ///   - keepsAccount: told under the panel's account, not the device's own.
@@ -48,14 +53,8 @@ struct GalaxyEvent: Sendable, Hashable {
             return [Signal(point: "unclassified", .call, text: text)]
         }
         return block.events.map { said in
-            var remarks = block.details
-            if isOld || block.isOld || isResumed {
-                remarks.append(block.time.map { "at \($0) by the panel's clock" } ?? "happened earlier")
-            }
             let known = words.isEmpty ? block.text : words
-            let parts = [
-                known, remarks.isEmpty ? "" : "(\(remarks.joined(separator: ", ")))", said.isKnown ? "" : "[\(raw)]",
-            ]
+            let parts = [known, block.remarks(isOld: isOld || isResumed), said.isKnown ? "" : "[\(raw)]"]
             let text = parts.filter { !$0.isEmpty }.joined(separator: " ")
             let point = CodedPoint.point(for: said, among: points)
             var told = said
@@ -64,19 +63,33 @@ struct GalaxyEvent: Sendable, Hashable {
         }
     }
 
-    // MARK: On disk, while the panel's words are waited for
+    // MARK: On disk
 
-    var kept: [UInt8] { Array((account ?? "").utf8) + [0, isOld ? 1 : 0] + data }
+    /// How far an event has come that is kept.
+    enum Standing: UInt8 {
+        /// Acknowledged, not reported: its words are waited for.
+        case waits = 0x57
+        /// Reported, without its words or with them; the panel may say it again.
+        case told = 0x54
+        case toldWithWords = 0x44
+    }
+
+    func kept(_ standing: Standing) -> [UInt8] {
+        [standing.rawValue] + Array((account ?? "").utf8) + [0, isOld ? 1 : 0] + data
+    }
 
     /// Nil: not what `kept` writes.
-    init?(kept: [UInt8], _ charset: PanelCharset) {
-        guard let end = kept.firstIndex(of: 0), kept.count > end + 1, kept.count <= end + 2 + GalaxyBlock.longest else {
-            return nil
-        }
-        let account = String(decoding: kept[..<end], as: UTF8.self)
-        self.init(
-            account: account.isEmpty ? nil : account, isOld: kept[end + 1] == 1, data: Array(kept[(end + 2)...]),
-            charset)
+    static func read(_ kept: [UInt8], _ charset: PanelCharset) -> (standing: Standing, event: GalaxyEvent)? {
+        guard let standing = kept.first.flatMap(Standing.init), let end = kept.firstIndex(of: 0),
+            kept.count > end + 1, kept.count <= end + 2 + GalaxyBlock.longest
+        else { return nil }
+        let account = String(decoding: kept[1..<end], as: UTF8.self)
+        return (
+            standing,
+            GalaxyEvent(
+                account: account.isEmpty ? nil : account, isOld: kept[end + 1] == 1,
+                data: Array(kept[(end + 2)...]), charset)
+        )
     }
 
     /// What the keypad shows: two lines of 16 columns, a sign for new or restored before the first.
@@ -103,7 +116,7 @@ struct GalaxyMemory: Sendable {
         static var events: Int { 64 }
     }
 
-    private var recent: [(event: GalaxyEvent, at: Int64)] = []
+    private var recent: [(event: GalaxyEvent, hasWords: Bool, at: Int64)] = []
     /// The events of the sequence that the panel is saying, and those that it may be about to say again.
     private var sequence: [GalaxyEvent] = []
     private var again: [GalaxyEvent] = []
@@ -133,11 +146,20 @@ struct GalaxyMemory: Sendable {
         return true
     }
 
+    /// Whether it was told with its words.
+    func hasWords(_ event: GalaxyEvent) -> Bool { recent.last { $0.event.isSame(as: event) }?.hasWords ?? true }
+
     /// It is stored.
-    mutating func remember(_ event: GalaxyEvent, at now: Int64) {
-        recent.append((event, now))
+    mutating func remember(_ event: GalaxyEvent, hasWords: Bool, at now: Int64) {
+        recent.append((event, hasWords, now))
         if recent.count > Limit.events { recent.removeFirst() }
         note(event)
+    }
+
+    /// Its words have been told as well.
+    mutating func noteWords(of event: GalaxyEvent) {
+        guard let index = recent.lastIndex(where: { $0.event.isSame(as: event) }) else { return }
+        recent[index].hasWords = true
     }
 
     private mutating func note(_ event: GalaxyEvent) {

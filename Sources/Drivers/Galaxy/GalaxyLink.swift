@@ -27,6 +27,10 @@ public struct GalaxyLink: PanelLink {
         static var login: Int64 { 3000 }
         /// So long after a block of a sequence the panel may be about to say the next.
         static var pause: Int64 { 500 }
+        /// So long a fire, or danger to people, waits for its words at most.
+        static var urgent: Int64 { 1000 }
+        /// So much longer where a block has begun to come.
+        static var coming: Int64 { 2500 }
     }
 
     private let manner: Manner
@@ -36,7 +40,7 @@ public struct GalaxyLink: PanelLink {
     /// The SIA level that the panel has told; from 3 on words follow.
     private var level: Int?
     /// Kept on disk and acknowledged, but not reported: its words may follow.
-    private var pending: (event: GalaxyEvent, until: Int64)?
+    private var pending: (event: GalaxyEvent, wait: Int64, until: Int64)?
     /// The next report has its words.
     private var hasWords = false
     /// The next report is of these: one that was pending when another came, or one that waits for nothing.
@@ -55,7 +59,12 @@ public struct GalaxyLink: PanelLink {
         return tick(at: now)
     }
 
-    public var deadline: Int64? { [framer.deadline, pending?.until, nextLogin].compactMap(\.self).min() }
+    public var deadline: Int64? { [framer.deadline, wordsDue, nextLogin].compactMap(\.self).min() }
+
+    /// When the wait for words is over. Words that have begun to come are heard out.
+    private var wordsDue: Int64? {
+        pending.map { pending in min(max(pending.until, framer.deadline ?? 0), pending.until + Time.coming) }
+    }
 
     public mutating func receive(_ byte: UInt8, at now: Int64) -> [PanelStep] {
         steps(framer.receive(byte, at: now), at: now)
@@ -64,7 +73,7 @@ public struct GalaxyLink: PanelLink {
     public mutating func tick(at now: Int64) -> [PanelStep] {
         var result: [PanelStep] = []
         if let due = framer.deadline, now >= due { result += steps(framer.silence(at: now), at: now) }
-        if let pending, now >= pending.until, !result.contains(where: \.isReport) {
+        if let pending, let due = wordsDue, now >= due, !result.contains(where: \.isReport) {
             hasWords = false
             result.append(.report(signals(pending.event, ""), accept: nil))
         }
@@ -79,30 +88,43 @@ public struct GalaxyLink: PanelLink {
         return result
     }
 
-    /// What was pending when the daemon or the line ended: its words did not come.
+    /// What was pending when the daemon or the line ended: its words did not come. Or what was told, and the panel will say
+    /// again, or go on with its words.
     public mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep] {
-        guard let event = GalaxyEvent(kept: kept, manner.charset) else {
+        guard let (standing, event) = GalaxyEvent.read(kept, manner.charset) else {
             let text = "an event of the panel that was kept could not be read: \(hexadecimal(kept.prefix(80)))"
             return [.report([Signal(point: "unclassified", .call, text: text)], accept: nil)]
+        }
+        account = event.account
+        if standing != .waits {
+            told = (event, standing == .toldWithWords)
+            memory.remember(event, hasWords: standing == .toldWithWords, at: now)
+            return []
         }
         direct = event
         return [.report(signals(event, "", isResumed: true), accept: nil)]
     }
 
+    public mutating func kept(at now: Int64) {
+        let wait = pending?.wait ?? 0
+        pending?.until = now + wait
+    }
+
     public mutating func stored(answered: Bool, at now: Int64) -> [PanelStep] {
         if let event = flushed {
-            memory.remember(event, at: now)
+            memory.remember(event, hasWords: false, at: now)
             flushed = nil
             return []
         }
         if let event = pending?.event {
-            memory.remember(event, at: now)
+            memory.remember(event, hasWords: hasWords, at: now)
             told = (event, hasWords)
         } else if let event = direct {
-            memory.remember(event, at: now)
+            memory.remember(event, hasWords: event.isNotKnown, at: now)
             told = (event, event.isNotKnown)
         } else if hasWords {
             told?.hasWords = true
+            if let event = told?.event { memory.noteWords(of: event) }
         }
         pending = nil
         direct = nil
@@ -169,23 +191,24 @@ public struct GalaxyLink: PanelLink {
         flushed = pending?.event
         pending = nil
         if flushed == nil || flushed?.part != event.part, memory.isRepeat(event, at: now) {
-            told = (event, true)
+            told = (event, memory.hasWords(event))
             return before + answer(block)
         }
         told = nil
         guard block.wantsAnswer, manner.wordsWithin > 0, level ?? 3 >= 3 else {
             direct = event
-            return before + [report(signals(event, ""), block)]
+            return before + [report(signals(event, ""), block, event.kept(.told))]
         }
-        pending = (event, now + manner.wordsWithin)
-        return before + [.keep(event.kept, accept: accept, otherwise: signals(event, ""), refuse: reject)]
+        let wait = event.isUrgent ? min(manner.wordsWithin, Time.urgent) : manner.wordsWithin
+        pending = (event, wait, now + wait)
+        return before + [.keep(event.kept(.waits), accept: accept, otherwise: signals(event, ""), refuse: reject)]
     }
 
     private mutating func words(_ block: GalaxyBlock, at now: Int64) -> [PanelStep] {
         let words = GalaxyEvent.words(block.data, manner.charset)
         if let event = pending?.event ?? told.flatMap({ $0.hasWords ? nil : $0.event }) {
             hasWords = true
-            return [report(signals(event, words), block)]
+            return [report(signals(event, words), block, event.kept(.toldWithWords))]
         }
         return told == nil ? unknown(block, words, at: now) : answer(block)
     }
@@ -195,12 +218,13 @@ public struct GalaxyLink: PanelLink {
         let event = GalaxyEvent(notKnown: [block.code] + block.data, text: text, account: account)
         if pending == nil, memory.isRepeat(event, at: now) { return answer(block) }
         direct = pending == nil ? event : nil
-        return [report((pending.map { signals($0.event, "") } ?? []) + signals(event, ""), block)]
+        let known = event.kept(.toldWithWords)
+        return [report((pending.map { signals($0.event, "") } ?? []) + signals(event, ""), block, known)]
     }
 
     /// Reports what is pending, if anything, and answers.
     private func flush(_ block: GalaxyBlock) -> [PanelStep] {
-        pending.map { [report(signals($0.event, ""), block)] } ?? answer(block)
+        pending.map { [report(signals($0.event, ""), block, $0.event.kept(.told))] } ?? answer(block)
     }
 
     // MARK: Answers
@@ -216,8 +240,9 @@ public struct GalaxyLink: PanelLink {
         block.wantsAnswer ? [.send(accept, says: "acknowledged")] : []
     }
 
-    private func report(_ signals: [Signal], _ block: GalaxyBlock) -> PanelStep {
-        block.wantsAnswer ? .report(signals, accept: accept, refuse: reject) : .report(signals, accept: nil)
+    private func report(_ signals: [Signal], _ block: GalaxyBlock, _ knownBy: [UInt8]) -> PanelStep {
+        block.wantsAnswer
+            ? .report(signals, accept: accept, refuse: reject, knownBy: knownBy) : .report(signals, accept: nil)
     }
 
     private func signals(_ event: GalaxyEvent, _ words: String, isResumed: Bool = false) -> [Signal] {

@@ -46,6 +46,8 @@ enum ModbusReply: Sendable, Hashable {
     /// The unit refuses, with the code of Modbus Application Protocol V1.1b3, 7.
     case exception(Int)
     case silence
+    /// Its beginning came, and no more within the time.
+    case cut
     /// Something came that is no reply to the request: noise, or a late reply to an earlier one.
     case garbled(String)
 }
@@ -176,7 +178,10 @@ final class ModbusLink {
             // It has received a whole frame, and does not say how long.
             let isFrame = error == MODBUS_ENOBASE + Self.wrongChecksum
             let bytes = isFrame ? Array(buffer.prefix(ModbusFrame.length(of: buffer))) : []
-            return (bytes, try failure(error))
+            let reply = try failure(error)
+            // Every frame begins with something: the unit, or over a network a number that is not 0 for long.
+            if reply == .silence, buffer.contains(where: { $0 != 0 }) { return ([], .cut) }
+            return (bytes, reply)
         }
         // It leaves out what another unit has sent, and keeps only the frame's first byte: the unit.
         if count == 0 { return ([], .garbled("unit \(buffer[0]) answers in its place")) }

@@ -27,6 +27,7 @@ extension ReadBlock {
             return "\(unit) \(described): \(words), \(took)"
         case .exception(let code): return "\(unit) refuses \(described): exception \(code), \(took)"
         case .silence: return "\(unit): no reply within \(took)"
+        case .cut: return "\(unit): only part of a reply within \(took)"
         case .garbled(let what): return "\(unit): no reply to what was asked: \(what), \(took)"
         }
     }
@@ -41,7 +42,7 @@ extension WriteBlock {
         switch reply {
         case .values: "unit \(unit): written, \(time.milliseconds) ms"
         case .exception(let code): "unit \(unit) refuses to write: exception \(code), \(time.milliseconds) ms"
-        case .silence, .garbled: readBlock.meaning(of: reply, after: time)
+        case .silence, .cut, .garbled: readBlock.meaning(of: reply, after: time)
         }
     }
 }

@@ -159,7 +159,7 @@ struct ModbusPoller {
                 } else {
                     done.append(refused(pending.removeFirst(), code))
                 }
-            case .silence, .garbled: break
+            case .silence, .cut, .garbled: break
             }
             hasAnswered = true
             host.answers()
@@ -193,9 +193,14 @@ struct ModbusPoller {
         case .exception(let code) where code == 10 || code == 11:
             return fail(unit, ModbusReply.words(for: code), schedule.failed(unit, at: .now))
         case .exception: return nil
-        case .silence:
+        case .silence, .cut:
+            // What is missing of a reply comes late as well.
             silent = (unit, .now)
-            let why = "no reply within \(Duration.milliseconds(allowed.milliseconds).described)"
+            let time = Duration.milliseconds(allowed.milliseconds).described
+            let why =
+                reply == .silence
+                ? "no reply within \(time)"
+                : "only part of a reply within \(time): look for noise, a wrong speed or parity, or a timeout too short"
             return fail(unit, why, schedule.failed(unit, at: .now))
         case .garbled(let what):
             try settle()

@@ -3,7 +3,7 @@ extension ModbusReply {
     var isAnswer: Bool {
         switch self {
         case .values, .exception: true
-        case .silence, .garbled: false
+        case .silence, .cut, .garbled: false
         }
     }
 

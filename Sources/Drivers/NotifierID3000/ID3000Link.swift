@@ -121,6 +121,7 @@ public struct ID3000Link: PanelLink {
     private mutating func judge(body: [UInt8], _ frame: [UInt8], at now: Int64) -> [PanelStep] {
         let text = manner.charset.text(body)
         if body.starts(with: "IS".utf8) { return [.frame(frame, says: "status \(text)")] + hearsUs() }
+        if text == "IACK" { return [.frame(frame, says: "acknowledged")] }
         let event = ID3000Event(body, manner.charset)
         let read = PanelStep.frame(frame, says: event?.summary ?? "not known: \(text)")
         if repeats.isRepeat(body, at: now) {
@@ -132,7 +133,13 @@ public struct ID3000Link: PanelLink {
         isPart = false
         saidAgain = 0
         let signal = event?.signal(manner.points) ?? ID3000Event.notKnown(text, 0, manner.points)
-        return [read, .report([signal], accept: ID3000Frame.acknowledge)]
+        return [read, .report([signal], accept: ID3000Frame.acknowledge, knownBy: body)]
+    }
+
+    /// An event that was stored when the daemon ended or the line was lost, and may not have been acknowledged.
+    public mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep] {
+        repeats.remember(kept, answered: false, at: now)
+        return []
     }
 
     /// The panel says the next event when this one is acknowledged: while it hears nothing, no other event comes.

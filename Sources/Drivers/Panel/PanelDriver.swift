@@ -56,8 +56,8 @@ extension PanelDriver {
         let kept = host.kept
         guard !kept.isEmpty else { return }
         var link = link()
-        for case .report(let signals, _, _) in link.resume(kept, at: host.now.uptime) {
-            guard host.deliver(signals, areKept: true, driving: { nil }) else { return }
+        for case .report(let signals, _, _, _) in link.resume(kept, at: host.now.uptime) {
+            guard host.deliver(signals, keeping: [], driving: { nil }) else { return }
         }
     }
 

@@ -15,17 +15,13 @@ public protocol PanelLink: Sendable {
     /// How long the panel waits for the answer to a report before it goes on without it. An answer that comes later, when
     /// the panel has already said something else, is not sent: it would be taken for the answer to that.
     static var patience: Int64 { get }
-    /// What a `.keep` kept when the line was lost or the daemon ended, before any report: report it.
+    /// What is still kept from before the line was lost or the daemon ended: by a `.keep` without any report since, which is
+    /// to be reported; or by a report whose answer the panel may not have had, which it will say again.
     mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep]
+    /// What a `.keep` kept is on disk and acknowledged.
+    mutating func kept(at now: Int64)
     /// The last report is on disk. `answered`: the panel has been told so; else it will say the same again.
     mutating func stored(answered: Bool, at now: Int64) -> [PanelStep]
-
-    /// What is to be known of the report that is now stored when the line is opened again, even after a crash: stored in the
-    /// same commit, until the next report. Nil: this protocol has no use for it.
-    /// - Parameter boot: the board's start that times belong to.
-    func memory(boot: Int64, at now: Int64) -> [UInt8]?
-    /// What `memory` was of the last report that was stored; called before all else.
-    mutating func recall(_ memory: [UInt8], boot: Int64, at now: Int64)
 }
 
 extension PanelLink {
@@ -34,9 +30,8 @@ extension PanelLink {
     public var deadline: Int64? { nil }
     public static var patience: Int64 { 1000 }
     public mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep] { [] }
+    public mutating func kept(at now: Int64) {}
     public mutating func stored(answered: Bool, at now: Int64) -> [PanelStep] { [] }
-    public func memory(boot: Int64, at now: Int64) -> [UInt8]? { nil }
-    public mutating func recall(_ memory: [UInt8], boot: Int64, at now: Int64) {}
 }
 
 /// What a protocol wants done, in this order.
@@ -48,9 +43,10 @@ public enum PanelStep: Sendable, Hashable {
     /// Send these bytes.
     case send([UInt8], says: String)
     /// Report it; when it is on disk, and not before, send `accept`. When nothing can be stored, send `refuse`, so that
-    /// the panel says it again; without `accept` the panel says nothing twice, and it is kept and tried again. Without
-    /// signals only the link's `memory` is stored.
-    case report([Signal], accept: [UInt8]?, refuse: [UInt8]? = nil)
+    /// the panel says it again; without `accept` the panel says nothing twice, and it is kept and tried again.
+    /// `knownBy` is kept on disk with it until the panel has its answer, and given to `resume` after a crash in between,
+    /// so that what the panel then says again is not told twice.
+    case report([Signal], accept: [UInt8]?, refuse: [UInt8]? = nil, knownBy: [UInt8] = [])
     /// The frame before this was right and makes no sense: a fault of the line until a report is understood. Why, in words.
     case notUnderstood(String)
     /// The panel wants an answer before it has said all: keep these bytes on disk until the next report, then send
@@ -73,23 +69,31 @@ public struct RepeatMemory: Sendable {
     public let window: Int64
     /// How long after it was stored, where it could not be answered.
     public let unansweredWindow: Int64
-    private var last: (body: [UInt8], at: Int64, answered: Bool)?
+    /// Of a panel that goes on saying it until it hears an answer: how long after it was stored. A repeat shows that our
+    /// answers do not get through, so that it counts as unanswered from then on. Nil: no longer than `window`.
+    public let longest: Int64?
+    private var last: (body: [UInt8], stored: Int64, at: Int64, isAnswered: Bool)?
 
-    public init(window: Int64, unansweredWindow: Int64 = 60_000) {
+    public init(window: Int64, unansweredWindow: Int64 = 60_000, longest: Int64? = nil) {
         self.window = window
         self.unansweredWindow = unansweredWindow
+        self.longest = longest
     }
 
-    /// The report is stored.
-    public mutating func remember(_ body: [UInt8], answered: Bool, at now: Int64) { last = (body, now, answered) }
-    public mutating func forget() { last = nil }
+    /// The report is stored. What a crash or a lost line left unanswered counts as stored when the line is opened again.
+    public mutating func remember(_ body: [UInt8], answered: Bool, at now: Int64) { last = (body, now, now, answered) }
 
     /// Whether it is the one that was stored last, said again. It is answered (once more) and not reported.
     public mutating func isRepeat(_ body: [UInt8], at now: Int64) -> Bool {
         guard let known = last, known.body == body,
-            now - known.at <= (known.answered ? window : unansweredWindow)
+            now - known.at <= (known.isAnswered ? window : unansweredWindow)
         else { return false }
-        last = (body, known.answered ? known.at : now, true)
+        if let longest {
+            guard now - known.stored <= longest else { return false }
+            last = (body, known.stored, now, false)
+        } else {
+            last = (body, known.stored, known.isAnswered ? known.at : now, true)
+        }
         return true
     }
 }

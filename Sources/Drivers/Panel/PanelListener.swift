@@ -32,7 +32,7 @@ extension PanelDriver {
             case .frame(let bytes, let says): shown.passages(of: bytes, says).forEach(host.trace)
             case .strange(let bytes, let why):
                 shown.passages(of: bytes, "no frame: \(why)", isFrame: false).forEach(host.trace)
-            case .report(let signals, _, _): if !signals.isEmpty { try? host.report(signals) }
+            case .report(let signals, _, _, _): if !signals.isEmpty { try? host.report(signals) }
             case .log(let level, let message): host.log(level, message)
             case .lose(let why): host.log(.warning, why)
             case .notUnderstood(let why): host.log(.warning, "a right frame was not understood: \(why)")

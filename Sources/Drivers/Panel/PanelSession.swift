@@ -10,13 +10,13 @@ struct PanelSession<Link: PanelLink> {
         static var retry: Int64 { 5000 }
         /// Between two looks at where the port's name leads.
         static var portCheck: Int64 { 10_000 }
+        /// After opening, for a panel to say again what was not answered before; later it is not kept any more.
+        static var again: Int64 { 60_000 }
         /// Bytes that are kept while nothing can be stored, of a panel that says nothing twice: a minute at 9600 bit/s.
         static var unread: Int { 65536 }
         /// Of these, before the panel is held off, where it can be.
         static var unreadBeforeHold: Int { 2048 }
     }
-    private static var xon: UInt8 { 0x11 }
-    private static var xoff: UInt8 { 0x13 }
 
     private var link: Link
     private let host: any Host
@@ -36,8 +36,10 @@ struct PanelSession<Link: PanelLink> {
     /// Storing took so long that the panel went on: what it said meanwhile is answered only where nothing stands behind it.
     private var isOverdue = false
     private var isStopped = false
-    /// The host keeps what the next report will say.
+    /// The host keeps what the next report will say, or by what the panel's repeat is known.
     private var isKeeping = false
+    /// When what was kept before the opening is forgotten, if nothing else has come of it.
+    private var forgetAt: Int64?
     private var shown = ShownBytes()
 
     init(
@@ -57,12 +59,13 @@ struct PanelSession<Link: PanelLink> {
         // A panel that talks only when something happens proves nothing by its silence: open is all it can be.
         if supervision.silence == nil { host.answers() }
         // Whoever had the line before may have held it off.
-        if holdsOff { try send([Self.xon], "go on", port) }
+        if holdsOff { try send([0x11], "XON: go on", port) }
         let kept = host.kept
         isKeeping = !kept.isEmpty
-        let memory = host.memory
-        if !memory.isEmpty { link.recall(memory, boot: host.boot, at: host.now.uptime) }
-        if isKeeping { try perform(link.resume(kept, at: host.now.uptime), port) }
+        if isKeeping {
+            forgetAt = host.now.uptime + Limit.again
+            try perform(link.resume(kept, at: host.now.uptime), port)
+        }
         try perform(link.opened(at: host.now.uptime), port)
         while !isStopped {
             switch host.wait(for: [port.descriptor], until: deadline) {
@@ -79,6 +82,7 @@ struct PanelSession<Link: PanelLink> {
             if host.isWatched { shown.overdue(at: host.now.uptime).map(host.trace) }
             try look(at: port)
             reportCondition()
+            if let due = forgetAt, host.now.uptime >= due { forgetKept() }
         }
     }
 
@@ -97,7 +101,8 @@ struct PanelSession<Link: PanelLink> {
 
     private var deadline: ContinuousClock.Instant? {
         let next = [
-            portCheckAt, retryAt, supervision.nextCheck, link.deadline, host.isWatched ? shown.deadline : nil,
+            portCheckAt, retryAt, forgetAt, supervision.nextCheck, link.deadline,
+            host.isWatched ? shown.deadline : nil,
         ].compactMap(\.self).min()
         return next.map { .now + .milliseconds(max(0, $0 - host.now.uptime)) }
     }
@@ -136,7 +141,8 @@ struct PanelSession<Link: PanelLink> {
             case .notUnderstood(let why):
                 supervision.notUnderstood(why)
                 logSparingly(.warning, "a right frame was not understood: \(why)")
-            case .report(let signals, let accept, let refuse): try report(signals, accept, refuse, port)
+            case .report(let signals, let accept, let refuse, let knownBy):
+                try report(signals, accept, refuse, knownBy, port)
             case .keep(let bytes, let accept, let otherwise, let refuse):
                 try keep(bytes, accept, otherwise, refuse, port)
             case .sendSecret(let bytes, let says):
@@ -161,31 +167,20 @@ struct PanelSession<Link: PanelLink> {
     }
 
     private mutating func report(
-        _ signals: [Signal], _ accept: [UInt8]?, _ refuse: [UInt8]?, _ port: borrowing SerialPort
+        _ signals: [Signal], _ accept: [UInt8]?, _ refuse: [UInt8]?, _ knownBy: [UInt8], _ port: borrowing SerialPort
     ) throws {
         supervision.understood()
+        let before = host.now.uptime
+        // The panel waits for us, and we for the disk or the receiver: its silence meanwhile is no fault.
+        defer { supervision.paused(for: host.now.uptime - before) }
         guard let accept else {
-            let memory = memory
-            if signals.isEmpty, !isKeeping {
-                if let memory { try? host.report([], remembering: memory) }
-            } else {
-                isStopped = !deliver(signals, memory, port)
-                if isStopped { return }
-            }
-            isKeeping = false
+            isStopped = !deliver(signals, knownBy, port)
+            if isStopped { return }
+            (isKeeping, forgetAt) = (!knownBy.isEmpty, nil)
             return try perform(link.stored(answered: false, at: host.now.uptime), port)
         }
-        let before = host.now.uptime
         var isStored = true
-        do {
-            if isKeeping {
-                try host.reportKept(signals)
-            } else if let memory {
-                try host.report(signals, remembering: memory)
-            } else if !signals.isEmpty {
-                try host.report(signals)
-            }
-        } catch {
+        do { try storeForAnswer(signals, knownBy) } catch {
             isStored = false
             logSparingly(.warning, "what the panel said could not be stored, it is to say it again: \(error)")
         }
@@ -194,25 +189,44 @@ struct PanelSession<Link: PanelLink> {
             ? try answer(accept, "accepted", since: before, port)
             : try answer(refuse, "refused: it could not be stored", since: before, port)
         guard isStored else { return }
-        isKeeping = false
+        if isAnswered { forgetKept() } else if isKeeping { forgetAt = host.now.uptime + Limit.again }
         try perform(link.stored(answered: isAnswered, at: host.now.uptime), port)
     }
 
-    /// What the link is to know of the report that is now stored, where it keeps nothing that is to be told.
-    private var memory: [UInt8]? { isKeeping ? nil : link.memory(boot: host.boot, at: host.now.uptime) }
+    private mutating func storeForAnswer(_ signals: [Signal], _ knownBy: [UInt8]) throws {
+        guard !signals.isEmpty else { return }
+        if isKeeping || !knownBy.isEmpty {
+            try host.report(signals, keeping: knownBy)
+            (isKeeping, forgetAt) = (!knownBy.isEmpty, nil)
+        } else {
+            try host.report(signals)
+        }
+        host.awaitReceiver()
+    }
 
     private mutating func keep(
         _ bytes: [UInt8], _ accept: [UInt8], _ otherwise: [Signal], _ refuse: [UInt8]?, _ port: borrowing SerialPort
     ) throws {
         let before = host.now.uptime
-        do { try host.keep(bytes) } catch { return try report(otherwise, accept, refuse, port) }
-        isKeeping = true
+        do { try host.keep(bytes) } catch { return try report(otherwise, accept, refuse, [], port) }
+        defer { supervision.paused(for: host.now.uptime - before) }
+        (isKeeping, forgetAt) = (true, nil)
         _ = try answer(accept, "accepted", since: before, port)
+        link.kept(at: host.now.uptime)
     }
 
     /// What is kept is told now: the device may not come back under this name.
     private mutating func finish(_ port: borrowing SerialPort) throws {
         if isKeeping { try perform(link.resume(host.kept, at: host.now.uptime), port) }
+    }
+
+    private mutating func forgetKept() {
+        forgetAt = nil
+        guard isKeeping else { return }
+        do {
+            try host.keep([])
+            isKeeping = false
+        } catch { logSparingly(.warning, "what was kept of the panel's last event could not be removed: \(error)") }
     }
 
     /// - Returns: false when the answer would come too late and was not sent.
@@ -233,9 +247,9 @@ struct PanelSession<Link: PanelLink> {
     }
 
     /// Until it is stored. What comes meanwhile is read and kept: the system's own buffer holds four seconds of it.
-    private mutating func deliver(_ signals: [Signal], _ memory: [UInt8]?, _ port: borrowing SerialPort) -> Bool {
+    private mutating func deliver(_ signals: [Signal], _ knownBy: [UInt8], _ port: borrowing SerialPort) -> Bool {
         defer { hold(false, port) }
-        return host.deliver(signals, areKept: isKeeping, remembering: memory) {
+        return host.deliver(signals, keeping: isKeeping || !knownBy.isEmpty ? knownBy : nil) {
             // A port that is lost is told by the next reading, when this is stored.
             while unread.count < Limit.unread, let more = try? port.read(), !more.isEmpty {
                 note(more)
@@ -249,7 +263,7 @@ struct PanelSession<Link: PanelLink> {
     private mutating func hold(_ isHeld: Bool, _ port: borrowing SerialPort) {
         guard holdsOff, isHeld != isHolding else { return }
         do {
-            try send([isHeld ? Self.xoff : Self.xon], isHeld ? "wait" : "go on", port)
+            try send([isHeld ? 0x13 : 0x11], isHeld ? "XOFF: wait" : "XON: go on", port)
             isHolding = isHeld
         } catch { logSparingly(.warning, "the panel could not be told to \(isHeld ? "wait" : "go on"): \(error)") }
     }

@@ -104,9 +104,11 @@ extension RecordingWriter {
         "output",
     ]
 
-    /// Whether a setting of this name is a secret: a key, a code, a password.
+    /// Whether a setting of this name is a secret, also where its driver does not read it as one: a key, a person's code,
+    /// a password. The code of an event is none.
     static func isSecret(_ key: String) -> Bool {
         let words = key.lowercased().split { $0 == "-" || $0 == "_" }
+        if words.contains("event") || words.contains("restore") { return false }
         return words.contains { ["key", "code", "password", "passphrase", "pin", "secret"].contains($0) }
     }
 

@@ -28,10 +28,10 @@ struct SIABlock: Sendable, Hashable {
             if part.first == "#" {
                 account = String(part.dropFirst())
             } else if part.first == "A", !events.isEmpty {
-                text = String(part.dropFirst())
+                text = Self.joined(text, part.dropFirst())
             } else {
                 let (fields, words) = Self.splitText(part)
-                if !words.isEmpty { text = words }
+                text = Self.joined(text, words[...])
                 guard let read = readFields(fields, account: account) else { return nil }
                 events += read
             }
@@ -39,6 +39,19 @@ struct SIABlock: Sendable, Hashable {
         guard !events.isEmpty else { return nil }
         self.events = events
         self.text = text
+    }
+
+    /// What belongs into an event's text besides its words, in parentheses; empty for nothing.
+    /// - Parameter isOld: it happened before, also where the block does not say so.
+    func remarks(isOld: Bool = false) -> String {
+        var remarks = details
+        if isOld || self.isOld { remarks.append(time.map { "at \($0) by the panel's clock" } ?? "happened earlier") }
+        return remarks.isEmpty ? "" : "(\(remarks.joined(separator: ", ")))"
+    }
+
+    /// Each event of a message may have words of its own.
+    private static func joined(_ text: String, _ more: Substring) -> String {
+        text.isEmpty ? String(more) : more.isEmpty ? text : "\(text) / \(more)"
     }
 
     /// Words in carets or in `*"…"NM` behind the codes.
@@ -68,25 +81,32 @@ struct SIABlock: Sendable, Hashable {
             if letters.allSatisfy(\.isLowercase) {
                 switch letters {
                 case "ti": time = String(value)
-                case "ri": area = Int(value)
-                case "id": user = Int(value)
+                case "ri":
+                    area = Int(value)
+                    if area.map({ !(0...99).contains($0) }) ?? true { details.append("area \(value)") }
+                case "id":
+                    user = Int(value)
+                    if user == nil { details.append("user \(value)") }
                 case "pi": details.append("module \(value)")
                 case "va": details.append("value \(value)")
-                default: break
+                case "da": details.append("date \(value)")
+                default: details.append("\(letters) \(value)")
                 }
                 continue
             }
             guard letters.allSatisfy(\.isUppercase), value.utf8.count <= 6,
                 value.allSatisfy({ $0.isASCII && $0.isHexDigit })
             else { return nil }
-            let zone = Int(value) ?? Int(value, radix: 16) ?? 0
-            if zone > 9999 { details.append("number \(value)") }
+            // What is no decimal number is never told as another zone.
+            let zone = Int(value) ?? 0
+            if zone > 9999 || Int(value) == nil, !value.isEmpty { details.append("number \(value)") }
             let isOfUser = zone == 0 && user ?? 0 > 0
             let code = Self.code(String(letters), isOfUser: isOfUser)
             if let user, user > 0, !isOfUser || !Self.namesUser(code) { details.append("user \(user)") }
             let number = isOfUser && Self.namesUser(code) ? user ?? 0 : zone
             events.append(Said(code, account: account, partition: area, zone: number))
         }
+        if let account, !account.isEmpty, events.first?.account == nil { details.append("account \(account)") }
         return events
     }
 

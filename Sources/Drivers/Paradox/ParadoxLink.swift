@@ -123,6 +123,7 @@ public struct ParadoxLink: PanelLink {
     private mutating func ask(at now: Int64) -> [PanelStep] {
         guard asked == nil, !questions.isEmpty else { return [] }
         let question = questions.removeFirst()
+        if unanswered == 0 { talked = false }
         asked = (question, now)
         return [.send(Array(question.utf8) + [0x0D], says: "asks \(question)")]
     }
@@ -188,12 +189,14 @@ public struct ParadoxLink: PanelLink {
             return answered(question) + (isOfFirst ? notSeen() : [])
         case .comm(let sees):
             talked = true
-            let came = sees && combus != true
-            if came, combus == false { isLate = true }
+            if sees, nextPoll != nil {
+                // What happened while the module did not see its panel has not been told. Said again, the module has
+                // been started anew: an alarm of that moment stands in its area's state.
+                askFirst(combus == true ? numbered("RA", size.areas) : readings)
+                if combus != nil { isLate = true }
+            }
             combus = sees
             failures = 0
-            // What happened while the module did not see its panel has not been told.
-            if came, nextPoll != nil { askFirst(readings) }
             let reading = sees ? Signal.Reading.healthy : .fault("the module does not hear its panel on the combus")
             return reported([Signal(point: ParadoxDriver.Part.combus, reading)])
         case .output: return []

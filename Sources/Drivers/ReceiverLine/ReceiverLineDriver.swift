@@ -11,18 +11,19 @@ public struct ReceiverLineDriver: PanelDriver {
     public let serial: SerialSettings
     public let silence: Duration?
     let format: ReceiverFormat
-    /// Events have the accounts that the receiver reports; else all have the device's own.
-    let keepsAccounts: Bool
-    let points: [CodedPoint]
+    let manner: ReceiverLink.Manner
 
     public init(_ settings: Settings) throws {
         serial = SerialSettings(settings, defaultLine: PlayedReceiver.line)
         format = settings.choice("format", of: ReceiverFormat.allCases.map { ($0.rawValue, $0) })
         // Two and a half of the usual 30 s between its link tests.
         silence = Self.silence(settings, default: .seconds(75))
-        keepsAccounts = settings.choice("accounts", of: [("reported", true), ("own", false)], default: true)
-        points = settings.points.map { CodedPoint($0) }
+        var manner = ReceiverLink.Manner()
+        manner.keepsAccounts = settings.choice("accounts", of: [("reported", true), ("own", false)], default: true)
+        manner.charset = settings.choice("charset", of: PanelCharset.names, default: .latin1)
+        manner.points = settings.points.map { CodedPoint($0) }
+        self.manner = manner
     }
 
-    public func link() -> ReceiverLink { ReceiverLink(format, keepsAccounts: keepsAccounts, points: points) }
+    public func link() -> ReceiverLink { ReceiverLink(format, manner) }
 }

@@ -14,9 +14,13 @@ enum ReceiverReport: Sendable, Hashable {
     /// Nil: no message that is known.
     init?(_ text: String, _ format: ReceiverFormat) {
         let bytes = Array(text.utf8)
-        guard
-            let report = Self.heartbeat(bytes) ?? (format == .ademco685 ? Self.line685(text) : Self.contactID(bytes))
-                ?? Self.block(text) ?? (format == .surGard ? Self.basic(bytes) ?? Self.sia1(bytes) : nil)
+        let report =
+            switch format {
+            case .ademco685: Self.line685(text)
+            case .surGard: Self.heartbeat(bytes) ?? Self.basic(bytes) ?? Self.sia1(bytes)
+            case .d6500: Self.heartbeat(bytes)
+            }
+        guard let report = report ?? (format == .ademco685 ? nil : Self.contactID(bytes, format)) ?? Self.block(text)
         else { return nil }
         self = report
     }
@@ -33,28 +37,27 @@ enum ReceiverReport: Sendable, Hashable {
         return .heartbeat
     }
 
-    /// `5RRL 18AAAAQXYZGGCCC` (Sur-Gard), `aRRL AAAA18QXYZGGCCC` (D6500): the account is before or behind the 18.
-    private static func contactID(_ bytes: [UInt8]) -> ReceiverReport? {
+    /// `5RRL 18AAAAQXYZGGCCC` (Sur-Gard), `aRRL AAAA18QXYZGGCCC` (D6500): the account is behind the 18 or before it. Blanks
+    /// stand where the maker of the receiver would have them.
+    private static func contactID(_ bytes: [UInt8], _ format: ReceiverFormat) -> ReceiverReport? {
+        let first = bytes.prefix { $0 != space }
+        let rest = bytes.dropFirst(first.count).filter { $0 != space }
+        guard (4...6).contains(first.count), isType(first), rest.count >= 9 + 2 + 3 else { return nil }
         // Nine characters from the end: Q, three of event, two of partition, three of zone.
-        let blanks = bytes.reversed().prefix { $0 == space }.count
-        let text = Array(bytes.dropLast(blanks))
-        guard text.count >= 9 + 8 else { return nil }
-        let event = Array(text[(text.count - 9)...])
-        var head = Array(text[..<(text.count - 9)])
-        guard let said = said(event) else { return nil }
-        let first = head.prefix { $0 != space }
-        guard (4...6).contains(first.count), isType(first) else { return nil }
-        head = Array(head[first.count...].drop { $0 == space })
-        let account: ArraySlice<UInt8>
-        if head.starts(with: "18".utf8), head.count >= 2 + 3, head.count <= 2 + 6 {
-            account = head[2...]
-        } else if head.count >= 3 + 2, head.count <= 6 + 2, head.suffix(2).elementsEqual("18".utf8) {
-            account = head.dropLast(2)
-        } else {
+        guard let said = said(Array(rest.suffix(9))) else { return nil }
+        let head = rest.dropLast(9)
+        let behind = head.starts(with: "18".utf8) ? account(head.dropFirst(2)) : nil
+        let before = head.suffix(2).elementsEqual("18".utf8) ? account(head.dropLast(2)) : nil
+        // An account may begin or end with 18 itself: the format decides.
+        guard let account = format == .d6500 ? before ?? behind : behind ?? before else { return nil }
+        return .events([said(account)], text: "")
+    }
+
+    private static func account(_ digits: some Collection<UInt8>) -> String? {
+        guard (3...6).contains(digits.count), digits.allSatisfy({ isHexadecimal($0) || (97...102).contains($0) }) else {
             return nil
         }
-        guard account.allSatisfy(isHexadecimal) else { return nil }
-        return .events([said(String(decoding: account, as: UTF8.self))], text: "")
+        return String(decoding: Array(digits), as: UTF8.self)
     }
 
     /// The type digit, two of the receiver, one or three of the line; in D6500 mode a letter and `RRL`.
@@ -82,16 +85,24 @@ enum ReceiverReport: Sendable, Hashable {
         }
     }
 
-    /// `11 1234 18 E130 01 C005`: six words; the last tells zone (C) or user (U).
+    /// `11 1234 18 E130 01 C005`: six words; the last tells zone (C) or user (U). `11 1234 3 1` is an event of the 4x2 format,
+    /// whose digits mean what the installer made them mean. A link test ends in `@`.
     private static func line685(_ text: String) -> ReceiverReport? {
         let words = text.split(separator: " ").map { Array($0.utf8) }
-        guard words.count == 6, (2...4).contains(words[0].count), words[0].allSatisfy(isHexadecimal),
-            (3...6).contains(words[1].count), words[1].allSatisfy(isHexadecimal), words[2].elementsEqual("18".utf8),
-            words[3].count == 4, words[4].count == 2, words[5].count == 4,
-            words[5][0] == UInt8(ascii: "C") || words[5][0] == UInt8(ascii: "U"),
+        guard let line = words.first, (2...4).contains(line.count), line.allSatisfy(isHexadecimal) else { return nil }
+        if words.count <= 3, words.last == [UInt8(ascii: "@")] { return .heartbeat }
+        guard words.count > 1, let account = account(words[1]) else { return nil }
+        if words.count == 4, words[2...].allSatisfy({ (1...2).contains($0.count) && $0.allSatisfy(isHexadecimal) }) {
+            let digits = words[2...].map { String(decoding: $0, as: UTF8.self) }
+            let said = Said(kind: "unclassified", zone: number(words[3]) ?? 0)
+            return .events(
+                [Said(said.code, account: account, zone: said.zone)], text: "4x2 event \(digits[0]) zone \(digits[1])")
+        }
+        guard words.count == 6, words[2].elementsEqual("18".utf8), words[3].count == 4, words[4].count == 2,
+            words[5].count == 4, words[5][0] == UInt8(ascii: "C") || words[5][0] == UInt8(ascii: "U"),
             let said = said(words[3] + words[4] + words[5].dropFirst())
         else { return nil }
-        return .events([said(String(decoding: words[1], as: UTF8.self))], text: "")
+        return .events([said(account)], text: "")
     }
 
     /// `S01002[#1234|Nti11:46/ri01/BA05/FA06]`, with `|A` and a text behind the codes where there is one.
@@ -101,33 +112,41 @@ enum ReceiverReport: Sendable, Hashable {
             text[..<open].dropFirst().utf8.allSatisfy(isAlphanumeric),
             let block = SIABlock(String(text[text.index(after: open)...].dropLast())), !block.events.isEmpty
         else { return nil }
-        return .events(block.events, text: block.text)
+        let parts = [block.text, block.remarks()]
+        return .events(block.events, text: parts.filter { !$0.isEmpty }.joined(separator: " "))
     }
 
-    /// `3RRL`, four blanks, six columns of account, two of code, four of zone.
+    /// `3RRL` or `3RRLLL`, blanks, six columns of account, two of code, four of zone.
     private static func sia1(_ bytes: [UInt8]) -> ReceiverReport? {
-        guard bytes.count == 20, bytes[0] == UInt8(ascii: "3"), bytes[1...3].allSatisfy(isHexadecimal),
-            bytes[4...7].allSatisfy({ $0 == space }), bytes[14...15].allSatisfy({ (65...90).contains($0) }),
-            let zone = number(bytes[16...].filter { $0 != space })
+        let head = bytes.prefix { $0 != space }
+        guard head.count == 4 || head.count == 6, head.first == UInt8(ascii: "3"), head.allSatisfy(isHexadecimal),
+            bytes.count >= head.count + 1 + 12
         else { return nil }
-        let account = bytes[8...13].filter { $0 != space }
-        guard (3...6).contains(account.count), account.allSatisfy(isHexadecimal) else { return nil }
-        let code = String(decoding: bytes[14...15], as: UTF8.self)
-        return .events([Said(.sia(code), account: String(decoding: account, as: UTF8.self), zone: zone)], text: "")
+        let columns = Array(bytes.suffix(12))
+        guard bytes.dropLast(12).dropFirst(head.count).allSatisfy({ $0 == space }),
+            columns[6...7].allSatisfy({ (65...90).contains($0) }),
+            let account = account(columns[..<6].filter { $0 != space }),
+            let zone = number(columns[8...].filter { $0 != space })
+        else { return nil }
+        let code = String(decoding: columns[6...7], as: UTF8.self)
+        return .events([Said(.sia(code), account: account, zone: zone)], text: "")
     }
 
-    /// `1RRLssssssAAAAsXGYYY`: a class of event, group and zone.
+    /// `1RRLssssssAAAAsXGYYY`: a class of event, group (or a blank) and zone.
     private static func basic(_ bytes: [UInt8]) -> ReceiverReport? {
-        let words = bytes.split(separator: space).map { Array($0) }
+        var words = bytes.split(separator: space).map { Array($0) }
+        var group: Int?
+        if words.count == 4, words[2].count == 1 {
+            words[2] += words.removeLast()
+        } else if words.count == 3, words[2].count == 5 {
+            group = number([words[2].remove(at: 1)])
+        }
         guard words.count == 3, words[0].count == 4 || words[0].count == 6, words[0].first == UInt8(ascii: "1"),
-            words[0].allSatisfy(isHexadecimal), (3...6).contains(words[1].count), words[1].allSatisfy(isHexadecimal),
-            let letter = words[2].first, let code = basicCode(letter), (1...4).contains(words[2].count - 1),
-            words[2].dropFirst().allSatisfy({ (48...57).contains($0) })
+            words[0].allSatisfy(isHexadecimal), let account = account(words[1]),
+            let letter = words[2].first, let code = basicCode(letter), (1...3).contains(words[2].count - 1),
+            let zone = number(words[2].dropFirst())
         else { return nil }
-        let group = words[2].count == 5 ? number(words[2][1...1]) : nil
-        let zone = number(words[2].dropFirst(words[2].count == 5 ? 2 : 1)) ?? 0
-        return .events(
-            [Said(code, account: String(decoding: words[1], as: UTF8.self), partition: group, zone: zone)], text: "")
+        return .events([Said(code, account: account, partition: group, zone: zone)], text: "")
     }
 
     private static func basicCode(_ letter: UInt8) -> Said.Code? {

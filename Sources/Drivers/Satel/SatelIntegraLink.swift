@@ -119,12 +119,11 @@ public struct SatelIntegraLink: PanelLink {
         return []
     }
 
-    /// How far the log has been told, so that what it says of the time while we are away is news.
-    public func memory(boot: Int64, at now: Int64) -> [UInt8]? { judged?.kept }
-
-    public mutating func recall(_ memory: [UInt8], boot: Int64, at now: Int64) {
-        known = Entry(kept: memory)
-        (judged, kept) = (known, known)
+    /// How far the log had been told when we ended: what it says of the time since is news.
+    public mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep] {
+        known = Entry(kept: kept)
+        (judged, self.kept) = (known, known)
+        return []
     }
 
     public mutating func receive(_ byte: UInt8, at now: Int64) -> [PanelStep] {
@@ -142,14 +141,14 @@ public struct SatelIntegraLink: PanelLink {
         var rest: [PanelStep] = []
         var place: Int?
         for step in steps {
-            guard case .report(let reported, _, _) = step else {
+            guard case .report(let reported, _, _, _) = step else {
                 rest.append(step)
                 continue
             }
             signals += reported
             place = place ?? rest.count
         }
-        if let place { rest.insert(.report(signals, accept: nil), at: place) }
+        if let place { rest.insert(.report(signals, accept: nil, knownBy: judged?.kept ?? []), at: place) }
         return rest
     }
 

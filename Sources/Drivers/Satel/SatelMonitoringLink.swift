@@ -83,21 +83,6 @@ public struct SatelMonitoringLink: PanelLink {
         self.points = points
     }
 
-    /// The event that is being stored, with the time: what the panel says again after a crash of ours is joined, within the
-    /// time that it is said again, and not across a start of the board, whose length nobody knows.
-    public func memory(boot: Int64, at now: Int64) -> [UInt8]? {
-        [boot, now].flatMap { number in (0..<8).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) } } + pending
-    }
-
-    public mutating func recall(_ memory: [UInt8], boot: Int64, at now: Int64) {
-        guard memory.count > 16 else { return }
-        let numbers = [memory[0..<8], memory[8..<16]].map { bytes in
-            bytes.reversed().reduce(Int64(0)) { $0 << 8 | Int64($1) }
-        }
-        guard numbers[0] == boot, (0...Time.repeats).contains(now &- numbers[1]) else { return }
-        repeats.remember(Array(memory[16...]), answered: true, at: numbers[1])
-    }
-
     public var deadline: Int64? { nextPoll }
     public mutating func opened(at now: Int64) -> [PanelStep] { ask(at: now) }
 
@@ -163,7 +148,13 @@ public struct SatelMonitoringLink: PanelLink {
             return [.send(confirm, says: "confirmed again")]
         }
         pending = body
-        return [.report(signals, accept: confirm, refuse: [0x2D, marker, 0x0D])]
+        return [.report(signals, accept: confirm, refuse: [0x2D, marker, 0x0D], knownBy: body)]
+    }
+
+    /// An event that was stored when the daemon ended or the line was lost, and may not have been confirmed.
+    public mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep] {
+        repeats.remember(kept, answered: false, at: now)
+        return []
     }
 
     public mutating func stored(answered: Bool, at now: Int64) -> [PanelStep] {

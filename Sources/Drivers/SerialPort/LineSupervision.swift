@@ -86,6 +86,9 @@ struct LineSupervision: Sendable {
 
     mutating func understood() { blockFault = nil }
 
+    /// So long, in milliseconds, the panel was kept waiting, or not listened to: that is no silence of its own.
+    mutating func paused(for time: Int64) { lastValid += max(0, time) }
+
     /// The first stands until a block is understood.
     mutating func notUnderstood(_ why: String) {
         guard blockFault == nil else { return }

@@ -8,8 +8,7 @@ extension DeviceHost {
     /// As `Intake.take`; what chatters is counted instead of told. What could not be stored is as if it had not been
     /// said: the next reading tries again.
     func take(
-        tellingKept: Bool = false, remembering memory: [UInt8]? = nil,
-        _ make: (_ known: (String) -> Bool?) -> [NewEvent]
+        keeping kept: Kept? = nil, _ make: (_ known: (String) -> Bool?) -> [NewEvent]
     ) throws(OutboxError) -> [Int64] {
         let before = state.withLock { $0.chatter }
         var chatter = before
@@ -19,12 +18,7 @@ extension DeviceHost {
         // A change is one from what was seen last, told or not.
         let events = make { before.seen($0) ?? states[$0] }
         let outcomes = chatter.judge(events, now: moment.uptime) { states[$0] }
-        let ids = try intake.take(
-            tellingKeptOf: tellingKept ? device.name : nil,
-            remembering: memory.map { .init(device: device.name, bytes: $0) }
-        ) { _ in
-            outcomes.map { normaliser.event(of: $0, now: moment) }
-        }
+        let ids = try intake.take(keeping: kept) { _ in outcomes.map { normaliser.event(of: $0, now: moment) } }
         state.withLock { $0.chatter = chatter }
         return ids
     }

@@ -37,12 +37,18 @@ final class DeviceHost: Host {
         var owesTrouble = false
         /// Answers were seen while the trouble stood: the restore is owed.
         var owesRestore = false
+        /// The events of the last report; those that the receiver did not acknowledge while we waited for it.
+        var reported: [Int64] = []
+        var waitedInVain: [Int64] = []
     }
 
     /// How long `wait` may take at most before it shows that the thread lives.
     private static let longestWait = Duration.seconds(5)
     /// A line on which nothing has come for so long is quiet.
     private static let quiet = Duration.milliseconds(200)
+    /// Before what is kept: whether an event has told it, or is still to.
+    static let told: [UInt8] = [1]
+    static let untold: [UInt8] = [0]
     private static let backOffs: [Duration] = [.seconds(1), .seconds(2), .seconds(5), .seconds(10), .seconds(30)]
 
     init(_ device: Device, intake: Intake, stopping: Interrupt, outputs: DeviceOutputs? = nil) {
@@ -64,18 +70,18 @@ final class DeviceHost: Host {
 
     var now: Moment { intake.clock() }
 
-    func report(_ signals: [Signal]) throws { try report(signals, tellingKept: false) }
-    func reportKept(_ signals: [Signal]) throws { try report(signals, tellingKept: true) }
-    func report(_ signals: [Signal], remembering bytes: [UInt8]) throws {
-        try report(signals, tellingKept: false, memory: bytes)
+    func report(_ signals: [Signal]) throws { try store(signals, keeping: nil) }
+
+    func report(_ signals: [Signal], keeping bytes: [UInt8]) throws {
+        try store(signals, keeping: Kept(bytes.isEmpty ? [] : Self.told + bytes, of: device.name))
     }
 
-    private func report(_ signals: [Signal], tellingKept: Bool, memory: [UInt8]? = nil) throws {
+    private func store(_ signals: [Signal], keeping kept: Kept?) throws {
         showLife()
         let heard = state.withLock { $0.heard }
         let ids: [Int64]
         do {
-            ids = try take(tellingKept: tellingKept, remembering: memory) { known in
+            ids = try take(keeping: kept) { known in
                 normaliser.events(signals, heard: heard, now: now, known: known)
             }
         } catch {
@@ -84,18 +90,32 @@ final class DeviceHost: Host {
         }
         tellWatchers(.reported(signals, ids))
         state.withLock { state in
+            state.reported = ids
             // Only a lasting state has a first reading, and a panel may say any number of other names.
             for signal in signals {
                 if case .active = signal.reading { state.heard.insert("\(device.name).\(signal.point)") }
             }
         }
-        if let limit = device.waitForReceiver, !ids.isEmpty {
-            // The event is on disk either way; the panel hears of it at the latest when its own patience ends.
-            switch waitForReceiver(ids, atMost: limit) {
-            case .acknowledged: break
-            case .refused: log(.warning, "refused by every receiver; it is kept on disk")
-            case .timeUp: log(.warning, "not acknowledged within \(limit.described); it is on disk and will be sent")
-            }
+    }
+
+    /// Waits for the receiver's acknowledgement; the events are on disk either way. A receiver that has let us wait in vain
+    /// is not waited for again until it has acknowledged that: else a panel with much to say would be heard one event
+    /// each `limit` for as long as the centre is away, and its fire would stand behind all of them.
+    func awaitReceiver() {
+        guard let limit = device.waitForReceiver else { return }
+        let (ids, before) = state.withLock { ($0.reported, $0.waitedInVain) }
+        guard !ids.isEmpty else { return }
+        if !before.isEmpty, intake.outbox.waitForReceiver(before, atMost: .zero) == .timeUp { return }
+        let answer = waitForReceiver(ids, atMost: limit)
+        state.withLock { $0.waitedInVain = answer == .timeUp ? ids : [] }
+        switch answer {
+        case .acknowledged: break
+        case .refused: log(.warning, "refused by every receiver; it is kept on disk")
+        case .timeUp:
+            log(
+                .warning,
+                "not acknowledged within \(limit.described); it is on disk and will be sent. Until it is acknowledged the "
+                    + "device hears \"received\" when its events are on disk")
         }
     }
 
@@ -114,12 +134,11 @@ final class DeviceHost: Host {
 
     func keep(_ bytes: [UInt8]) throws {
         showLife()
-        do { try intake.outbox.keep(bytes, of: device.name) } catch { throw ReportError(error.description) }
+        let marked = bytes.isEmpty ? [] : Self.untold + bytes
+        do { try intake.outbox.keep(marked, of: device.name) } catch { throw ReportError(error.description) }
     }
 
-    var kept: [UInt8] { intake.outbox.kept(of: device.name) }
-    var memory: [UInt8] { intake.outbox.memory(of: device.name) }
-    var boot: Int64 { intake.outbox.boot }
+    var kept: [UInt8] { Array(intake.outbox.kept(of: device.name).dropFirst()) }
 
     func answers() {
         showLife()

@@ -33,23 +33,19 @@ final class Intake: Sendable {
 
     /// Stores the events that `make` gives for the known states. Durable when it returns; nothing is remembered of what
     /// could not be stored, so that the next reading tries again.
-    /// - Parameters:
-    ///   - device: the device whose kept bytes these events tell of: they are forgotten in the same commit.
-    ///   - memory: what a device remembers of them, in the same commit.
+    /// - Parameter kept: what a device's driver keeps, in the same commit.
     /// - Returns: the identifiers.
     func take(
-        tellingKeptOf device: String? = nil, remembering memory: Outbox.Memory? = nil,
-        _ make: (_ known: (String) -> Bool?) -> [NewEvent]
+        keeping kept: Kept? = nil, _ make: (_ known: (String) -> Bool?) -> [NewEvent]
     ) throws(OutboxError) -> [Int64] {
         let states = lastStates()
         let events = make { states[$0] }
         guard !events.isEmpty else {
-            // Nothing of it is news. What cannot be forgotten is told again: twice rather than not at all.
-            if let device { try? outbox.keep([], of: device) }
-            if let memory { outbox.remember(memory) }
+            // Nothing of it is news. What cannot be kept is told again: twice rather than not at all.
+            if let kept { try? outbox.keep(kept.bytes, of: kept.device) }
             return []
         }
-        let ids = try outbox.append(events, tellingKeptOf: device, remembering: memory)
+        let ids = try outbox.append(events, keeping: kept)
         known.withLock { known in
             for (new, id) in zip(events, ids) {
                 guard let active = new.active else { continue }

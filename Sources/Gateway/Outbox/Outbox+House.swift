@@ -109,13 +109,16 @@ extension Outbox {
     private func writeSomeMarks() -> Bool {
         writer.withLock { writer in
             let marks = pendingMarks(200, whose: writer.holds)
-            guard !marks.isEmpty else { return false }
-            do throws(DatabaseError) { _ = try writer.store.commit([], marks: marks, now: 0) } catch {
+            let forgotten = writer.volatileFrom == nil ? queue.withLock(\.forgotten) : []
+            guard !marks.isEmpty || !forgotten.isEmpty else { return false }
+            let kept = forgotten.map { Kept(device: $0, bytes: []) }
+            do throws(DatabaseError) { _ = try writer.store.commit([], marks: marks, keeping: kept, now: 0) } catch {
                 // Any other failure is met again, and judged, by whoever stores the next event.
                 if error.isDamage { queue.withLock { $0.metDamage = true } }
                 return false
             }
             forgetMarks(marks.count, whose: writer.holds)
+            queue.withLock { $0.forgotten.subtract(forgotten) }
             writer.sinceCheckpoint += marks.count
             return marks.count == 200
         }

@@ -1,55 +1,60 @@
 import Drivers
 
 /// A few bytes for each device, on disk until the device's driver replaces them: what a panel wanted acknowledged before
-/// it had said all of it.
+/// it had said all of it, or by what its repeat is known.
+struct Kept: Sendable, Hashable {
+    var device: String
+    /// Empty: what was kept is forgotten.
+    var bytes: [UInt8]
+
+    /// Nil where it is more than may be kept.
+    init?(_ bytes: [UInt8], of device: String) {
+        guard bytes.count <= Outbox.keptLimit else { return nil }
+        self.init(device: device, bytes: bytes)
+    }
+
+    init(device: String, bytes: [UInt8]) {
+        self.device = device
+        self.bytes = bytes
+    }
+}
+
 extension Outbox {
     /// More than one block of any panel.
-    static let keptLimit = 512
+    static let keptLimit = 4096
 
-    /// Keeps them; durable when it returns. None: forgets them.
+    /// Keeps them; durable when it returns. None: they are forgotten with the next commit, which saves a sync.
     /// - Throws: `OutboxError` when they are not kept: too many, or the disk takes nothing, and what lies in memory only
     ///   would not outlive a crash.
     func keep(_ bytes: [UInt8], of device: String) throws(OutboxError) {
-        try Self.check(bytes)
+        guard let kept = Kept(bytes, of: device) else {
+            throw OutboxError(kind: .cannotWrite, description: "\(bytes.count) bytes; \(Self.keptLimit) may be kept")
+        }
+        if bytes.isEmpty { return queue.withLock { $0.note(kept, isWritten: false) } }
         try writer.withLock { writer throws(OutboxError) in
             guard writer.volatileFrom == nil else {
                 throw writer.trouble ?? OutboxError(kind: .cannotWrite, description: "the store is in memory only")
             }
-            do throws(DatabaseError) { try writer.store.keep(bytes, of: device) } catch {
+            do throws(DatabaseError) { _ = try writer.store.commit([], marks: [], keeping: [kept], now: 0) } catch {
                 throw OutboxError(kind: error.isFull ? .full : .cannotWrite, description: error.description)
             }
-            writer.kept[device] = bytes.isEmpty ? nil : bytes
-            writer.toldInMemory.remove(device)
+            queue.withLock { $0.note(kept, isWritten: true) }
         }
     }
 
-    /// Known also while the disk gives and takes nothing.
     func kept(of device: String) -> [UInt8] { allKept()[device] ?? [] }
-    func allKept() -> [String: [UInt8]] { writer.withLock(\.kept) }
-}
-
-extension Outbox.Writer {
-    /// A receiver has taken, from memory, what told of the device's kept bytes.
-    mutating func toldFromMemory(_ device: String) {
-        kept[device] = nil
-        // The disk may have come back while the receiver was waited for.
-        if volatileFrom != nil || (try? store.keep([], of: device)) == nil { toldInMemory.insert(device) }
-    }
+    func allKept() -> [String: [UInt8]] { queue.withLock(\.kept) }
 }
 
 extension Store {
-    /// The table is made when it is first needed, so that a store without it stays as it is.
-    func keep(_ bytes: [UInt8], of device: String) throws(DatabaseError) {
-        try transaction { () throws(DatabaseError) in try write(kept: bytes, of: device) }
-    }
-
-    func write(kept bytes: [UInt8], of device: String) throws(DatabaseError) {
+    /// Within a transaction. The table is made when it is first needed, so that a store without it stays as it is.
+    func write(_ kept: Kept) throws(DatabaseError) {
         try database.execute("CREATE TABLE IF NOT EXISTS kept (device TEXT PRIMARY KEY, bytes TEXT NOT NULL)")
-        if bytes.isEmpty {
-            try database.run("DELETE FROM kept WHERE device = ?", [.text(device)])
+        if kept.bytes.isEmpty {
+            try database.run("DELETE FROM kept WHERE device = ?", [.text(kept.device)])
         } else {
             try database.run(
-                "INSERT OR REPLACE INTO kept VALUES (?, ?)", [.text(device), .text(Self.digits(bytes))])
+                "INSERT OR REPLACE INTO kept VALUES (?, ?)", [.text(kept.device), .text(Self.digits(kept.bytes))])
         }
     }
 

@@ -52,8 +52,9 @@ extension Outbox {
         let store = opened.store
         let marks = pendingMarks(.max, whose: { $0 < from })
         // A row that is written and synced is the proof that the disk takes events again.
-        guard (try? store.commit([], marks: marks, tellingKeptOf: Array(writer.toldInMemory), now: now)) != nil,
-            (try? store.prove(now)) != nil
+        let forgotten = queue.withLock(\.forgotten)
+        let kept = forgotten.map { Kept(device: $0, bytes: []) }
+        guard (try? store.commit([], marks: marks, keeping: kept, now: now)) != nil, (try? store.prove(now)) != nil
         else { return }
         // What was told from memory is in no row: without these a cut would take back its states and its numbers.
         let oldest = queue.withLock { $0.waiting.oldest }
@@ -67,6 +68,8 @@ extension Outbox {
                 queue.waiting.add(entry.id, point: entry.point, urgency: entry.urgency)
             }
             queue.parked.formUnion((try? store.parked()) ?? [])
+            queue.forgotten.subtract(forgotten)
+            queue.kept.merge(store.kept()) { ours, _ in ours }
             if let notice = opened.notice { queue.notices.append(notice) }
             queue.notices.append(.canWriteAgain)
             queue.trouble = nil
@@ -74,8 +77,6 @@ extension Outbox {
         forgetMarks(marks.count, whose: { $0 < from })
         reader.withLock { $0.disk = nil }
         writer.store = store
-        writer.toldInMemory = []
-        writer.kept.merge(store.kept()) { ours, _ in ours }
         writer.keepsEpoch = false
         writer.volatileFrom = nil
         writer.trouble = nil
@@ -97,7 +98,8 @@ extension Outbox {
             let opened = try Salvage.setAsideAndKeep(directory, boot: boot, now: clock().utc, lastKnownID: lastID)
             writer.store = opened.store
             writer.keepsEpoch = false
-            for (device, bytes) in writer.kept { try? writer.store.keep(bytes, of: device) }
+            let notes = queue.withLock(\.kept).map { Kept(device: $0, bytes: $1) }
+            if !notes.isEmpty { _ = try? writer.store.commit([], marks: [], keeping: notes, now: 0) }
             var kept = Set(opened.waiting.map(\.id))
             let waiting = queue.withLock { Set($0.waiting.all) }
             for (id, new) in writer.newest where waiting.contains(id) && !kept.contains(id) {

@@ -45,10 +45,6 @@ public final class Outbox: Sendable {
         var keepsEpoch = false
         /// When the disk was last tried, in milliseconds of uptime.
         var triedDisk: Int64 = 0
-        /// What is kept for each device.
-        var kept: [String: [UInt8]]
-        /// The devices of which that was told from memory: the disk is to forget it when it takes something again.
-        var toldInMemory: Set<String> = []
 
         /// The newest events, for the case that the file proves to be damaged after it has taken them.
         private(set) var newest: [(id: Int64, event: NewEvent)] = []
@@ -94,6 +90,10 @@ public final class Outbox: Sendable {
         var fillingReported = false
         /// Why the disk takes nothing, for `summary`.
         var trouble: String?
+        /// What is kept for each device, as its driver knows it: also while the disk gives and takes nothing.
+        var kept: [String: [UInt8]] = [:]
+        /// Devices whose kept bytes the disk still has to forget: the next commit takes them away.
+        var forgotten: Set<String> = []
         /// A read has met damage: the next `keepHouse` sets the file aside.
         var metDamage = false
         /// Reads in a row that the disk refused.
@@ -103,6 +103,12 @@ public final class Outbox: Sendable {
         /// Why, once that was told, and when those set aside are tried again, in milliseconds of uptime.
         var readTrouble: String?
         var rereadAt: Int64 = 0
+
+        /// - Parameter isWritten: it is on disk; else the disk has to forget what it has.
+        mutating func note(_ new: Kept, isWritten: Bool) {
+            kept[new.device] = new.bytes.isEmpty ? nil : new.bytes
+            if isWritten { forgotten.remove(new.device) } else { forgotten.insert(new.device) }
+        }
 
         /// Tells those who wait for it.
         mutating func noteEnded(_ mark: Mark) {
@@ -133,13 +139,12 @@ public final class Outbox: Sendable {
     /// One `append`, waiting for its group's sync.
     private final class Batch: Sendable {
         let events: [NewEvent]
-        /// The device whose kept bytes they tell of.
-        let device: String?
-        let memory: Memory?
+        let kept: Kept?
         /// The identifiers; and why they lie in memory only, where they do.
         let result = Mutex<Result<([Int64], OutboxError?), OutboxError>?>(nil)
-        init(_ events: [NewEvent], _ device: String?, _ memory: Memory?) {
-            (self.events, self.device, self.memory) = (events, device, memory)
+        init(_ events: [NewEvent], _ kept: Kept?) {
+            self.events = events
+            self.kept = kept
         }
     }
 
@@ -185,11 +190,12 @@ public final class Outbox: Sendable {
         first.notices = opened.notice.map { [$0] } ?? []
         if let trouble { first.notices.append(.cannotWrite(trouble.description)) }
         first.trouble = trouble?.description
+        first.kept = opened.store.kept()
         queue = Mutex(first)
         reader = Mutex(Readers(epochs: opened.store.epochs()))
         let months = Availability((try? Store.availability(in: opened.store.database)) ?? [:])
         book = Mutex(AvailabilityBook(months: months, writtenAt: clock().uptime))
-        var writer = Writer(store: opened.store, kept: opened.store.kept())
+        var writer = Writer(store: opened.store)
         if let trouble {
             writer.trouble = trouble
             writer.volatileFrom = opened.store.nextID
@@ -228,20 +234,17 @@ public final class Outbox: Sendable {
 
     /// Stores events in one transaction; they are durable when it returns. Blocks for a sync; several threads' events
     /// share one.
-    /// - Parameters:
-    ///   - device: the device whose kept bytes these events tell of: they are forgotten in the same transaction.
-    ///   - memory: what a device remembers of them, in the same transaction. Not where events go into memory: what lies there
-    ///     does not outlive a crash.
     /// - Throws: `OutboxError` when nothing was stored: no room among the waiting (the last tenth is kept for fire and
     ///   danger), or the disk refuses.
     @discardableResult
-    public func append(
-        _ events: [NewEvent], tellingKeptOf device: String? = nil, remembering memory: Memory? = nil
-    ) throws(OutboxError) -> [Int64] {
+    public func append(_ events: [NewEvent]) throws(OutboxError) -> [Int64] { try append(events, keeping: nil) }
+
+    /// - Parameter kept: what a device's driver keeps, in the same transaction.
+    @discardableResult
+    func append(_ events: [NewEvent], keeping kept: Kept?) throws(OutboxError) -> [Int64] {
         guard !events.isEmpty else { return [] }
-        if let memory { try Self.check(memory.bytes) }
         try admit(events)
-        let batch = Batch(events, device, memory)
+        let batch = Batch(events, kept)
         arrivals.withLock { $0.append(batch) }
         writer.withLock { writer in
             // Whoever held the lock before us may have stored ours too.
@@ -264,10 +267,9 @@ public final class Outbox: Sendable {
         }
         if let why = onlyInMemory {
             try awaitReceiver(ids, why)
-            writer.withLock { writer in
-                writer.store.remember(events, ids)
-                if let device { writer.toldFromMemory(device) }
-            }
+            writer.withLock { $0.store.remember(events, ids) }
+            // What was kept is told; what is to be kept now outlives no crash until the disk is back.
+            if let kept { queue.withLock { $0.note(kept, isWritten: false) } }
         }
         return ids
     }
@@ -289,10 +291,16 @@ public final class Outbox: Sendable {
     private func commit(_ group: [Batch], _ writer: inout Writer) {
         let events = group.flatMap(\.events)
         let marks = pendingMarks(64, whose: writer.holds)
-        let devices = group.compactMap(\.device)
+        let forgotten = queue.withLock(\.forgotten)
+        let kept = forgotten.map { Kept(device: $0, bytes: []) } + group.compactMap(\.kept)
         do {
-            let ids = try store(events, marks, devices, group.compactMap(\.memory), &writer)
-            if writer.volatileFrom == nil { for device in devices { writer.kept[device] = nil } }
+            let ids = try store(events, marks, kept, &writer)
+            if writer.volatileFrom == nil {
+                queue.withLock { queue in
+                    queue.forgotten.subtract(forgotten)
+                    for kept in group.compactMap(\.kept) { queue.note(kept, isWritten: true) }
+                }
+            }
             writer.remember(zip(ids, events))
             settle(group, ids, writer.volatileFrom == nil ? nil : writer.trouble)
             let now = clock().uptime
@@ -329,10 +337,11 @@ public final class Outbox: Sendable {
     /// One commit, with the mends that need nobody: room made on a full disk, a damaged file set aside, memory used
     /// where the disk refuses.
     private func store(
-        _ events: [NewEvent], _ marks: [Mark], _ devices: [String], _ memories: [Memory], _ writer: inout Writer
+        _ events: [NewEvent], _ marks: [Mark], _ kept: [Kept], _ writer: inout Writer
     ) throws(OutboxError) -> [Int64] {
         do throws(DatabaseError) {
-            let ids = try attempt(events, marks, devices, memories, &writer)
+            // What lies in memory outlives no crash: nothing is kept there.
+            let ids = try attempt(events, marks, writer.volatileFrom == nil ? kept : [], &writer)
             forgetMarks(marks.count, whose: writer.holds)
             writer.sinceSnapshot += events.count
             writer.sinceCheckpoint += events.count
@@ -348,18 +357,18 @@ public final class Outbox: Sendable {
     }
 
     private func attempt(
-        _ events: [NewEvent], _ marks: [Mark], _ devices: [String], _ memories: [Memory], _ writer: inout Writer
+        _ events: [NewEvent], _ marks: [Mark], _ kept: [Kept], _ writer: inout Writer
     ) throws(DatabaseError) -> [Int64] {
         let now = clock().utc
         do {
-            return try writer.store.commit(events, marks: marks, tellingKeptOf: devices, memories: memories, now: now)
+            return try writer.store.commit(events, marks: marks, keeping: kept, now: now)
         } catch  where error.isFull {
             directory.releaseBallast()
             _ = try? writer.store.trim(after: &writer.trimCursor)
-            return try writer.store.commit(events, marks: marks, tellingKeptOf: devices, memories: memories, now: now)
+            return try writer.store.commit(events, marks: marks, keeping: kept, now: now)
         } catch  where error.isDamage && writer.volatileFrom == nil {
             try replaceDamaged(&writer)
-            return try writer.store.commit(events, marks: marks, tellingKeptOf: devices, memories: memories, now: now)
+            return try writer.store.commit(events, marks: marks, keeping: kept, now: now)
         }
     }
 

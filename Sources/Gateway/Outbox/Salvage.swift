@@ -190,7 +190,8 @@ enum Salvage {
             }
         }
         try? store.write(availability)
-        for (device, bytes) in notes where !bytes.isEmpty { try? store.keep(bytes, of: device) }
+        let ofDrivers = notes.map { Kept(device: $0, bytes: $1) }
+        if !ofDrivers.isEmpty { _ = try? store.commit([], marks: [], keeping: ofDrivers, now: 0) }
         // All of it in the one file, which is about to get its name.
         try store.database.checkpoint(mode: SQLITE_CHECKPOINT_TRUNCATE)
         store.database.close()

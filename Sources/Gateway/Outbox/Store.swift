@@ -172,21 +172,15 @@ final class Store {
     }
 
     /// Stores events and marks in one transaction; durable when it returns.
-    /// - Parameters:
-    ///   - devices: those whose kept bytes are told by these events, and forgotten.
-    ///   - memories: what devices remember of them.
     /// - Returns: the events' identifiers, in order.
     func commit(
-        _ events: [NewEvent], marks: [Mark], tellingKeptOf devices: [String] = [], memories: [Outbox.Memory] = [],
-        now: Int64
+        _ events: [NewEvent], marks: [Mark], keeping kept: [Kept] = [], now: Int64
     ) throws(DatabaseError) -> [Int64] {
         let ids = events.indices.map { nextID + Int64($0) }
         try transaction { () throws(DatabaseError) in
             for (id, new) in zip(ids, events) { try insert(new, id: id, now: now) }
             for mark in marks { try write(mark) }
-            guard !isVolatile else { return }
-            for device in devices { try write(kept: [], of: device) }
-            for memory in memories { try write(memory) }
+            for note in kept { try write(note) }
         }
         if !isVolatile { remember(events, ids) }
         nextID += Int64(events.count)

@@ -214,6 +214,19 @@ import Testing
         #expect(!silent.signals.contains { $0.point == "polls" && $0.reading != .healthy }, "the line tells silence")
     }
 
+    @Test("A module that has been started anew is asked for the status; who only says that it answers is no news")
+    func startedAnew() {
+        var harness = Self.settled()
+        harness.pass(20_000)
+        harness.feed(Self.message("908", "0101"))
+        #expect(harness.sent.last == Self.message("001"))
+        harness.pass(20_000)
+        harness.feed(Self.message("601", "1003"))
+        harness.pass(11_000)
+        harness.feed(Self.message("500", "001") + Self.message("601", "1003"))
+        #expect(harness.signals.suffix(2).map(\.reading) == [.active(false), .active(true)])
+    }
+
     @Test("When the module hears its panel again, the status is asked for")
     func keybus() {
         var harness = Self.settled()

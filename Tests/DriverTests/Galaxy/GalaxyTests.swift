@@ -161,6 +161,87 @@ import Testing
         #expect(late.signals.count == 1)
     }
 
+    @Test("A fire waits a second for its words, counted from its acknowledgement, and longer where they are coming")
+    func urgent() {
+        var harness = PanelHarness(GalaxyLink())
+        harness.feed(Self.block("N", "ti11:46/FA1011"))
+        harness.pass(999)
+        #expect(harness.signals.isEmpty)
+        harness.pass(1)
+        #expect(harness.signals.map(\.point) == ["zone-1011"])
+        harness.feed(Self.block("N", "ti11:47/HA1012"))
+        harness.pass(990)
+        // At 300 bit/s.
+        harness.feed(Self.block("A", Self.inbrott), every: 34)
+        #expect(harness.signals.dropFirst().map(\.text) == ["INBROTT / IR Sovrum Ö"])
+        harness.feed(Self.block("N", "ti11:48/FA1013"))
+        for _ in 0..<100 {
+            harness.feed([0x4E])
+            harness.pass(50)
+        }
+        #expect(harness.signals.count == 3, "noise without an end does not hold it back")
+    }
+
+    @Test("A crash between the commit and the acknowledgement doubles nothing, nor makes an alarm of the words")
+    func diedBeforeTheAnswer() {
+        let blocks = [
+            Self.block("#", "012345"), Self.block("N", "ti11:46/BA1011"), Self.block("A", Self.inbrott),
+            Self.block("0"),
+        ]
+        var first = PanelHarness(GalaxyLink())
+        for bytes in blocks[..<2] { first.feed(bytes) }
+        first.diesBeforeAnswer = true
+        first.feed(blocks[2])
+        #expect(first.signals.count == 1 && !first.kept.isEmpty)
+        // The panel says the last block again, or all of them.
+        for again in [blocks[2...], blocks[...]] {
+            var second = PanelHarness(GalaxyLink())
+            second.kept = first.kept
+            second.open()
+            for bytes in again { second.feed(bytes) }
+            #expect(second.signals.isEmpty && second.sent.count == again.count)
+            second.feed(Self.block("N", "ti11:47/BA1012") + Self.block("0"))
+            #expect(second.signals.map(\.point) == ["012345-zone-1012"], "the account is known")
+        }
+    }
+
+    @Test("An event told without its words is told with them when the panel says it again")
+    func wordsLater() {
+        var harness = PanelHarness(GalaxyLink())
+        let start = Self.block("#", "1234") + Self.block("N", "ti11:46/FA1011")
+        harness.feed(start)
+        harness.pass(5000)
+        harness.feed(start + Self.block("A", "+BRAND") + Self.block("0"))
+        #expect(harness.signals.map(\.text) == ["", "BRAND"])
+        harness.feed(start + Self.block("A", "+BRAND") + Self.block("0"))
+        #expect(harness.signals.count == 2)
+    }
+
+    @Test("A display's own letters do not hide the words, nor stop the panel")
+    func ownLetters() {
+        var harness = PanelHarness(GalaxyLink())
+        harness.feed(Self.block("N", "ti11:46/FA1011"))
+        harness.feed(GalaxyBlock("A", Array("+BRAND          K".utf8) + [0x01, 0x7F] + Array("k".utf8)).bytes)
+        #expect(harness.signals.map(\.text) == ["BRAND / K  k"])
+        #expect(harness.sent.count == 2)
+    }
+
+    @Test("What an event has no place for stands in its text")
+    func details() {
+        for (text, told) in [
+            ("da11-23/ri123/BA1011", "(date 11-23, area 123)"), ("ph5551234/xx/BA1011", "(ph 5551234, xx )"),
+            ("BA1A", "(number 1A)"), ("BA12345", "(number 12345)"),
+        ] {
+            var harness = PanelHarness(GalaxyLink(GalaxyLink.Manner(wordsWithin: 0)))
+            harness.feed(Self.block("N", text))
+            #expect(harness.signals.map(\.text) == [told])
+        }
+        var harness = PanelHarness(GalaxyLink(GalaxyLink.Manner(wordsWithin: 0)))
+        harness.feed(Self.block("#", "12") + Self.block("N", "BA1011"))
+        #expect(harness.signals.map(\.text) == ["(account 12)"])
+        #expect(SIABlock("#1234|NFA01^BRAND^|NBA02^INBROTT^")?.text == "BRAND / INBROTT")
+    }
+
     @Test("A stop tells what waits for its words")
     func stopped() throws {
         let line = try PseudoTerminal()
@@ -171,7 +252,7 @@ import Testing
         #expect(host.kept == [])
         // Killed instead: what the next run finds.
         let again = ScriptHost(try PseudoTerminal(), [.pass(milliseconds: 1000)])
-        try again.keep(GalaxyEvent(account: "1234", isOld: false, data: Array("FA1011".utf8), .cp850).kept)
+        try again.keep(GalaxyEvent(account: "1234", isOld: false, data: Array("FA1011".utf8), .cp850).kept(.waits))
         let other = SerialSupport.settings([("port", .string(again.line.path))])
         try GalaxyDriver(other).run(again)
         #expect(again.signals.map(\.summary) == ["1234-zone-1011 call [FA zone 1011 of 1234] (happened earlier)"])

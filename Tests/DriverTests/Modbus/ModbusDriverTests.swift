@@ -146,9 +146,11 @@ private func failure(_ host: FieldHost) async -> String {
         defer { withExtendedLifetime(peer) {} }
         try peer.say("exception 1 6")
         let host = FieldHost()
-        host.start(try driver(address(port), [("door", input(1, 0))]))
+        let driver = try driver(address(port), [("door", input(1, 0))])
+        host.start(driver)
         try await Task.sleep(for: .seconds(1))
         #expect(host.state.withLock { $0.signals } == [])
+        #expect(driver.memory.with { $0.units[1]?.trouble } == "it says that it is busy")
         try peer.say("normal 1")
         #expect(await host.until { $0.last("door") == .active(false) })
         _ = await host.stop()

@@ -206,6 +206,14 @@ private func framed(_ body: [UInt8]) -> [UInt8] { body + ModbusFrame.checksum(bo
         let isFault = await host.until { if case .fault? = $0.last("unit-1") { true } else { false } }
         #expect(isFault, "\(name): silence is told")
         #expect(host.readings(of: "door") == [.healthy, .active(false)], "\(name)")
+        let words = [
+            "another unit": "unit 2 answers in its place", "everybody": "unit 0 answers in its place",
+            "a wrong checksum": "a wrong speed or parity", "another function": "it answers function 1, and 2 was asked",
+            "too short": "only part of a reply within", "nothing": "no reply within",
+        ]
+        if let said = words[name], case .fault(let why)? = host.readings(of: "unit-1").last {
+            #expect(why.contains(said), "\(name): \(why)")
+        }
         mood.now = 2
         #expect(await host.until { $0.last("door") == .active(true) }, "\(name): it goes on with what is right")
         #expect(host.readings(of: "unit-1").last == .healthy, "\(name)")

@@ -173,7 +173,7 @@ import Testing
         settings.refuseUnread()
         #expect(settings.problems.all == [])
         var harness = PanelHarness(driver.link())
-        for body in ["IE0120620830150000012", "IE0113720830160000012", "IE0130120830170000012", "IXYZ"] {
+        for body in ["IACK", "IE0120620830150000012", "IE0113720830160000012", "IE0130120830170000012", "IXYZ"] {
             harness.feed(Self.frame(body))
         }
         #expect(harness.signals.map(\.point) == ["fire", "node-1-zone-12", "rest", "rest"])

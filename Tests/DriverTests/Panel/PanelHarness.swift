@@ -18,17 +18,14 @@ struct PanelHarness<Link: PanelLink> {
     var refuses = false
     /// Only reports can be stored.
     var keepsNothing = false
+    /// What is stored is not answered any more: we die in between.
+    var diesBeforeAnswer = false
     /// What outlives a crash.
     var kept: [UInt8] = []
-    /// What is known of the last report after a crash.
-    var memory: [UInt8] = []
-    /// The board's start that `now` belongs to.
-    var boot: Int64 = 1
 
     init(_ link: Link) { self.link = link }
 
     mutating func open() {
-        if !memory.isEmpty { link.recall(memory, boot: boot, at: now) }
         if !kept.isEmpty { perform(link.resume(kept, at: now)) }
         perform(link.opened(at: now))
     }
@@ -67,16 +64,19 @@ struct PanelHarness<Link: PanelLink> {
                 strange.append(bytes)
                 log.append("strange \(why)")
             case .send(let bytes, _): send(bytes)
-            case .report(let reported, let accept, let refuse):
+            case .report(let reported, let accept, let refuse, let knownBy):
                 if refuses {
                     if let refuse { send(refuse) }
                     continue
                 }
                 signals += reported
                 log += reported.map { "reported \($0.summary)" }
-                memory = link.memory(boot: boot, at: now) ?? memory
-                kept = []
-                if let accept { send(accept) }
+                if !reported.isEmpty || accept == nil { kept = knownBy }
+                if diesBeforeAnswer { continue }
+                if let accept {
+                    send(accept)
+                    kept = []
+                }
                 perform(link.stored(answered: accept != nil, at: now))
             case .keep(let bytes, let accept, let otherwise, let refuse):
                 if keepsNothing || refuses {
@@ -86,6 +86,7 @@ struct PanelHarness<Link: PanelLink> {
                 kept = bytes
                 log.append("kept")
                 send(accept)
+                link.kept(at: now)
             case .sendSecret(let bytes, _): send(bytes)
             case .log: break
             case .notUnderstood(let why): log.append("not understood \(why)")

@@ -26,6 +26,8 @@ struct PanelPlay<Link: PanelLink, Panel: PlayedPanel> {
     private var count = 0
     /// Our end dies after this many answers, once, and starts again.
     var diesAfterAnswers: Int?
+    /// It dies between storing what it has not answered for the so-many-th time, and answering it; once.
+    var diesBeforeAnswers: Int?
     var fate: (Int) -> Fate = { _ in .arrives }
 
     init(_ makeLink: @escaping () -> Link) {
@@ -97,29 +99,42 @@ struct PanelPlay<Link: PanelLink, Panel: PlayedPanel> {
         for step in steps {
             switch step {
             case .send(let bytes, _), .sendSecret(let bytes, _): messages.append(.toPanel(bytes))
-            case .report(let reported, let accept, _):
+            case .report(let reported, let accept, _, let knownBy):
                 signals += reported
-                kept = []
+                if !reported.isEmpty { kept = accept == nil ? [] : knownBy }
+                if accept != nil, diesBefore() { return }
                 if let accept { messages.append(.toPanel(accept)) }
+                if accept != nil { kept = [] }
                 perform(link.stored(answered: accept != nil, at: now))
                 if accept != nil, dies() { return }
             case .keep(let bytes, let accept, _, _):
                 kept = bytes
                 messages.append(.toPanel(accept))
+                link.kept(at: now)
                 if dies() { return }
             case .frame, .strange, .notUnderstood, .log, .lose: break
             }
         }
     }
 
+    private mutating func diesBefore() -> Bool {
+        guard let left = diesBeforeAnswers else { return false }
+        diesBeforeAnswers = left > 1 ? left - 1 : nil
+        if left <= 1 { restart() }
+        return left <= 1
+    }
+
     private mutating func dies() -> Bool {
         guard let left = diesAfterAnswers else { return false }
         diesAfterAnswers = left > 1 ? left - 1 : nil
-        guard left <= 1 else { return false }
+        if left <= 1 { restart() }
+        return left <= 1
+    }
+
+    private mutating func restart() {
         link = makeLink()
         let kept = kept
         if !kept.isEmpty { perform(link.resume(kept, at: now)) }
         perform(link.opened(at: now))
-        return true
     }
 }

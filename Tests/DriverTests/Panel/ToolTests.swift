@@ -144,7 +144,9 @@ import Testing
         for key in ["key", "integration-key", "code", "user-code", "password", "pin"] {
             #expect(RecordingWriter.isSecret(key))
         }
-        for key in ["codes", "charset", "format", "keypad", "silence"] { #expect(!RecordingWriter.isSecret(key)) }
+        for key in ["codes", "charset", "keypad", "silence", "event-code", "restore-code"] {
+            #expect(!RecordingWriter.isSecret(key))
+        }
         var writer = RecordingWriter(port: "x", secrets: ["1234"])
         let lines = writer.passed(Passage(.sent, Array("L1234\r".utf8), "log in"), at: 0)
         #expect(lines == ["// > 6 bytes with a secret setting are left out"])

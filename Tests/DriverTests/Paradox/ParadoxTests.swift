@@ -148,13 +148,26 @@ import Testing
     @Test("A module that speaks and does not answer does not hear us")
     func deaf() {
         var harness = Self.settled()
-        harness.pass(29_000)
+        harness.feed(Self.line("G001N001A001"))
+        harness.pass(70_000)
+        #expect(!harness.signals.contains { $0.point == "polls" && $0.reading != .healthy }, "the line tells silence")
+        harness = Self.settled()
+        harness.pass(31_000)
         harness.feed(Self.line("G001N001A001"))
         harness.pass(60_000)
         let faults = harness.signals.filter { if case .fault = $0.reading { true } else { false } }
         #expect(faults.map(\.point) == ["polls"])
         harness.feed(Self.line("RA001DOOOOOO"))
         #expect(harness.signals.contains { $0.summary == "polls healthy" })
+    }
+
+    @Test("A module that has been started anew is asked for its areas")
+    func startedAnew() {
+        var harness = Self.settled()
+        harness.feed(Self.line("COMM&ok"))
+        #expect(harness.sent.last == Self.line("RA001"))
+        harness.feed(Self.line("RA001DOOOOAO"))
+        #expect(harness.sent.last == Self.line("RZ001") && harness.signals.last?.isUnwatched == true)
     }
 
     @Test("A day without an answer, and back: what differs is told once, and that nobody watched")

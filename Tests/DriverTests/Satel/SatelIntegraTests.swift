@@ -166,7 +166,7 @@ import Testing
         var panel = line.panel
         try happen(&panel)
         var again = Line(SatelIntegraLink(), panel)
-        (again.harness.memory, again.harness.now) = (line.harness.memory, line.now + pause)
+        (again.harness.kept, again.harness.now) = (line.harness.kept, line.now + pause)
         again.open()
         again.pass(20_000)
         return again
@@ -204,7 +204,7 @@ import Testing
             line.pass(3000)
         }
         var again = Line(SatelIntegraLink(), PlayedSatelIntegra())
-        (again.harness.memory, again.harness.now) = (line.harness.memory, line.now)
+        (again.harness.kept, again.harness.now) = (line.harness.kept, line.now)
         for began in [true, false] {
             try again.panel.happen(PlayedEvent(try Self.kind("fire"), began: began, zone: 9), at: 0)
         }
@@ -214,7 +214,7 @@ import Testing
         #expect(again.signals.last { $0.point == "event-log" }?.reading == .healthy)
         for seed in UInt64(1)...50 {
             var odd = PanelHarness(SatelIntegraLink())
-            odd.memory = noise(seed, count: Int(seed % 20))
+            odd.kept = noise(seed, count: Int(seed % 20))
             odd.open()
             #expect(odd.signals.isEmpty)
         }
@@ -245,7 +245,7 @@ import Testing
                 let own = [0, UInt8(max(0, number) >> 8), UInt8(max(0, number) & 0xFF)]
                 harness.feed(SatelFrame.framed([0x8C] + record + own + asked[1...]))
             }
-            if places.last != harness.memory { places.append(harness.memory) }
+            if places.last != harness.kept { places.append(harness.kept) }
         }
         #expect(Self.news(harness.signals).isEmpty)
         #expect((6...12).contains(places.count), "kept \(places.count) times")

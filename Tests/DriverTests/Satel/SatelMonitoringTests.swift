@@ -68,51 +68,19 @@ import Testing
     @Test("What was stored before a crash, and is said again after it, is confirmed and not told again")
     func crash() {
         let event = Array("EC=b,1,1234,1,110,01,005\r".utf8)
-        var before = Self.opened()
-        before.feed(event)
-        #expect(before.signals.count == 1)
-        func again(_ said: [UInt8], after pause: Int64, boot: Int64 = 1) -> PanelHarness<SatelMonitoringLink> {
+        func again(_ said: String, keeping kept: [UInt8]) -> PanelHarness<SatelMonitoringLink> {
             var harness = PanelHarness(SatelMonitoringLink())
-            (harness.memory, harness.boot, harness.now) = (before.memory, boot, before.now + pause)
+            harness.kept = kept
             harness.open()
-            harness.feed(said)
+            harness.feed(Array(said.utf8))
             return harness
         }
-        let joined = again(event, after: 5000)
+        let joined = again("EC=b,1,1234,1,110,01,005\r", keeping: event.dropLast())
         #expect(joined.signals.isEmpty && joined.sent == [[0x3F, 0x0D], Array("+b\r".utf8)])
-        #expect(again(Array("EC=c,1,1234,1,110,01,005\r".utf8), after: 5000).signals.count == 1)
-        #expect(again(event, after: 76_000).signals.count == 1)
-        #expect(again(event, after: 5000, boot: 2).signals.count == 1, "how long the board was off nobody knows")
-        #expect(again(event, after: -900_000).signals.count == 1)
+        #expect(again("EC=c,1,1234,1,110,01,005\r", keeping: event.dropLast()).signals.count == 1)
         for seed in UInt64(1)...200 {
-            var harness = PanelHarness(SatelMonitoringLink())
-            harness.memory = noise(seed, count: Int(seed % 90))
-            harness.open()
-            harness.feed(event)
-            #expect(harness.signals.count == 1)
+            #expect(again("EC=b,1,1234,1,110,01,005\r", keeping: noise(seed, count: Int(seed % 90))).signals.count == 1)
         }
-    }
-
-    @Test("On a line: the memory is stored with the event, and not where the event is not")
-    func session() throws {
-        let event = Array("EC=b,1,1234,1,110,01,005\r".utf8)
-        let (question, confirmed) = (Array("?\r".utf8), Array("+b\r".utf8))
-        func run(_ steps: [ScriptHost.Step], memory: [UInt8]) throws -> ScriptHost {
-            let line = try PseudoTerminal()
-            let settings = SerialSupport.settings([("port", .string(line.path))])
-            let host = ScriptHost(line, steps, inTurns: false)
-            host.memory = memory
-            try SatelMonitoringDriver(settings).run(host)
-            return host
-        }
-        let refused = try run(
-            [.expect(question), .refuseReports(true), .send(event), .expect(Array("-b\r".utf8))], memory: [])
-        #expect(refused.memory == [] && refused.signals.isEmpty)
-        let first = try run([.expect(question), .send(event), .expect(confirmed), .ignoreAnswers], memory: [])
-        #expect(first.signals.count { $0.point == "1234-zone-5" } == 1 && !first.memory.isEmpty)
-        let second = try run(
-            [.expect(question), .send(event), .expect(confirmed), .ignoreAnswers], memory: first.memory)
-        #expect(second.signals.count { $0.point == "1234-zone-5" } == 0)
     }
 
     @Test("Our DTR falls when we end; the module's own is watched as configured")

@@ -19,9 +19,9 @@ enum Bound {
     static let pointName = 128
     /// The first reading of a large panel tells the state of every zone and trouble that it has.
     static let signals = 2048
-    /// As the daemon's store takes them.
-    static let kept = 512
     static let frame = 8192
+    /// What a host keeps of a device.
+    static let kept = 4096
     /// Steps out of one byte or one tick.
     static let steps = 1024
     /// Ticks at one moment before the deadline has moved on.
@@ -119,7 +119,8 @@ private struct Line<Link: PanelLink> {
     private var refuses = false
     private var answers = true
     private var kept: [UInt8] = []
-    private var memory: [UInt8] = []
+    /// What is kept has been told: it is that by which its repeat is known.
+    private var isTold = true
 
     init(_ link: Link) {
         fresh = link
@@ -148,13 +149,12 @@ private struct Line<Link: PanelLink> {
         line.open(0)
         line.refuses = false
         line.pass(200_000)
-        precondition(line.kept.isEmpty, "what was kept is not told after a start")
+        precondition(line.isTold, "what was kept is not told after a start")
     }
 
     /// The line is opened anew; what was kept is told first.
     private mutating func open(_ depth: Int) {
         link = fresh
-        if !memory.isEmpty { link.recall(memory, boot: 1, at: now) }
         if !kept.isEmpty { perform(link.resume(kept, at: now), depth + 1) }
         perform(link.opened(at: now), depth + 1)
     }
@@ -178,25 +178,28 @@ private struct Line<Link: PanelLink> {
             case .frame(let bytes, let says), .send(let bytes, let says), .strange(let bytes, let says),
                 .sendSecret(let bytes, let says):
                 precondition(bytes.count <= Bound.frame && says.utf8.count <= 4 * Bound.frame)
-            case .report(let signals, let accept, _):
-                report(signals, accept, depth)
+            case .report(let signals, let accept, _, let knownBy):
+                precondition(knownBy.count <= Bound.kept)
+                report(signals, accept, knownBy, depth)
             case .keep(let bytes, let accept, let otherwise, _):
                 precondition((1...Bound.kept).contains(bytes.count))
                 check(otherwise)
-                if refuses { report(otherwise, accept, depth) } else { kept = bytes }
+                if refuses { report(otherwise, accept, [], depth) } else {
+                    (kept, isTold) = (bytes, false)
+                    link.kept(at: now)
+                }
             case .log(_, let words), .notUnderstood(let words): precondition(words.utf8.count <= 4 * Bound.frame)
             case .lose: return open(depth)
             }
         }
     }
 
-    private mutating func report(_ signals: [Signal], _ accept: [UInt8]?, _ depth: Int) {
+    private mutating func report(_ signals: [Signal], _ accept: [UInt8]?, _ knownBy: [UInt8], _ depth: Int) {
         check(signals)
         // Without an answer it is tried until it is stored.
         if refuses, accept != nil { return }
-        kept = []
-        memory = link.memory(boot: 1, at: now) ?? memory
-        precondition(memory.count <= Bound.kept)
+        kept = accept != nil && answers ? [] : knownBy
+        isTold = true
         perform(link.stored(answered: accept != nil && answers, at: now), depth + 1)
     }
 
