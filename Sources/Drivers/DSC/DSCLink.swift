@@ -348,9 +348,9 @@ public struct DSCLink: PanelLink {
     }
 
     private static func unwatched(_ step: PanelStep) -> PanelStep {
-        guard case .report(var signals, let accept, let refuse) = step else { return step }
+        guard case .report(var signals, let accept, let refuse, let knownBy) = step else { return step }
         for index in signals.indices { signals[index].isUnwatched = true }
-        return .report(signals, accept: accept, refuse: refuse)
+        return .report(signals, accept: accept, refuse: refuse, knownBy: knownBy)
     }
 
     private func words(_ report: DSCReport) -> String {
