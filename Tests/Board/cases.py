@@ -71,13 +71,14 @@ def debounce(rig):
 
 
 def restless(rig):
-    """A contact that goes on changing and never stands still is a fault; still again, it is a restore."""
-    since, before = len(rig.centre.feed), rig.zone(BOUNCE)
-    rig.board.run(f"for n in {{1..60}}; do pull {BOUNCE} up {BOUNCE} down; sleep 0.05; done")
+    """A contact that goes on changing and never stands still is a fault; still again, it is a restore, and at rest."""
+    since = len(rig.centre.feed)
+    # As fast as the board can: whatever else a loop did could take it longer than the contact must stand still.
+    rig.board.run(f"end=$((SECONDS + 6)); while ((SECONDS < end)); do pull {BOUNCE} up {BOUNCE} down; done")
     rig.expect_trouble("has not stood still for 400 ms", "event", since)
     rig.expect_trouble(f"Terminal {BOUNCE}: answers again", "restore", since)
-    if alarms := [code for code in rig.zone(BOUNCE)[len(before) :] if code in ("BA", "BR")]:
-        raise Failure(f"it never stood open or closed anew, the centre heard {alarms}")
+    if [code for code in rig.zone(BOUNCE) if code in ("BA", "BR")][-1:] == ["BA"]:
+        raise Failure(f"the contact is at rest, the centre heard {rig.zone(BOUNCE)}")
 
 
 def ambiguous_names(rig):

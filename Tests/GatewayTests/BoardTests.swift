@@ -49,7 +49,7 @@ struct BoardTests {
     func honest(board: String) throws {
         let url = repository.appendingPathComponent("board-configs/\(board).toml")
         let text = try String(contentsOf: url, encoding: .utf8)
-        let head = text.prefix { $0 != "[" }
+        let head = try text.prefix(upTo: #require(text.range(of: "\n[board]")).lowerBound)
         if board != "demo" { #expect(head.contains("Sources: ")) }
         if !["demo", "virtual-board"].contains(board) {
             let words = head.split(whereSeparator: { $0 == "#" || $0.isWhitespace }).joined(separator: " ")
@@ -78,6 +78,8 @@ struct BoardTests {
             "sys/bus/iio/devices/iio:device0/name": "ads1115\n",
             "sys/bus/iio/devices/iio:device0/in_voltage0_raw": "1\n",
             "sys/bus/iio/devices/iio:device0/in_voltage1_raw": "2\n",
+            "sys/bus/iio/devices/iio:device0/in_voltage10_raw": "2\n",
+            "sys/bus/iio/devices/iio:device0/in_voltage0-voltage1_raw": "2\n",
         ])
         let ports = [
             SerialPort.Name(
@@ -92,7 +94,7 @@ struct BoardTests {
         let screen = BoardScreen.detected(hardware, Self.catalogue)
         #expect(screen.count <= 24 && screen.allSatisfy { $0.count <= 80 })
         #expect(screen.contains("    board = \"raspberry-pi-4\""))
-        #expect(screen.contains { $0.contains("ads1115") && $0.contains("voltage0, voltage1") })
+        #expect(screen.contains { $0 == "analogue iio:device0 \"ads1115\": channels 0, 1, 10, \"voltage0-voltage1\"" })
         #expect(screen.contains("serial port /dev/serial/by-id/usb-FTDI_FT232R_A1-if00-port0"))
         #expect(screen.contains("    (/dev/ttyUSB0, FT232R)"))
         #expect(BoardScreen.detected(hardware, Self.catalogue, all: true).count > 58)
@@ -121,6 +123,18 @@ struct BoardTests {
         let fit = try #require(
             Self.catalogue.fits(Hardware(root: folder.path, chips: chips, ports: [])).first)
         #expect(fit.board == "raspberry-pi-4" && fit.isWhole && fit.found == 52)
+    }
+
+    @Test("A Revolution Pi of a model that no file names is known by its process image, not by its processor's lines")
+    func revolution() throws {
+        let folder = try computer([
+            "proc/device-tree/compatible": "kunbus,revpi-flat\0brcm,bcm2711\0", "dev/piControl0": "",
+        ])
+        let hardware = Hardware(root: folder.path, chips: Self.pi4, ports: [])
+        #expect(Self.catalogue.fits(hardware).map(\.board) == ["revolution-pi", "raspberry-pi-4"])
+        let screen = BoardScreen.detected(hardware, Self.catalogue)
+        #expect(screen.contains { $0.contains("because a process image is there") })
+        #expect(screen.count <= 24 && screen.allSatisfy { $0.count <= 80 })
     }
 
     @Test("An analogue input of a BeagleBone Black is a terminal of an iio device")

@@ -106,9 +106,12 @@ struct ConfigurationExampleTests {
             var content = "[site]\nname = \"A\"\naccount = \"4711\"\nboard = \"\(board)\"\n"
             content += "[device.\(terminal.device).d]\n"
             if terminal.device == "modbus" { content += "address = \"127.0.0.1:502\"\n" }
+            if terminal.device == "iio" { content += "device = \"adc\"\n" }
             content += "[device.\(terminal.device).d.point.p]\nterminal = \"\(name)\"\nkind = \"burglary\"\n"
             let isRegister = terminal.settings.contains { $0.node.value == .string("holding-register") }
-            content += isRegister ? "bit = 0\n" : "contact = \"normally-open\"\n"
+            let loop = "end-of-line = { pull-up = \"1k\", normal = \"1k\", alarm = \"2k\", full-scale = 4095 }\n"
+            content +=
+                terminal.device == "iio" ? loop : isRegister ? "bit = 0\n" : "contact = \"normally-open\"\n"
             let site = try folder.write("site.toml", whole(content))
             #expect(folder.refusal(of: site, drivers: Self.drivers) == "accepted\n", "\(name)")
         }

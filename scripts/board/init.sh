@@ -68,6 +68,11 @@ for n in 1 2 3 4 5 6 7 8 9 10; do
     echo "TERMINAL-$n" >$chip/bank0/line$((n - 1))/name
 done
 
+# pause SECONDS: waits without starting a program, which an emulated processor on a busy machine is long about.
+mkfifo /run/board/nothing
+exec 4<>/run/board/nothing
+pause() { read -rt "$1" -u 4 || true; }
+
 # chip in | chip out: plugs the chip in, with all lines low, or pulls it out, whoever uses it.
 chip() {
     case $1 in
@@ -90,7 +95,7 @@ levels() {
     for n in {1..20}; do
         read -r level <"$lines/sim_gpio$(($1 - 1))/value" || return
         printf '%s' "$level"
-        sleep 0.1
+        pause 0.1
     done
 }
 

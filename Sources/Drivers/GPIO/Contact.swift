@@ -21,13 +21,14 @@ struct Contact: Sendable {
         case calm(at: Int64)
     }
 
-    /// A contact that does not stand still for this long is in fault: its state cannot be told.
-    static let patience: Int64 = 2_000_000_000
+    /// A contact that does not stand still for this long, or for twice its own time, is in fault: its state cannot be told.
+    static let shortestPatience: Int64 = 2_000_000_000
     /// The fault ends when it has stood still for this long.
     static let recovery: Int64 = 10_000_000_000
 
     /// How long a level must stand to count.
     let debounce: Int64
+    private var patience: Int64 { max(Self.shortestPatience, 2 * debounce) }
     /// What was last told; nil before the first.
     private(set) var told: Bool?
     private var level: Bool
@@ -63,9 +64,9 @@ struct Contact: Sendable {
             move(to: current, at: now, &changes)
         }
         settle(at: now, &changes)
-        if let moving, now - moving >= Self.patience {
+        if let moving, now - moving >= patience {
             fault(
-                "it has not stood still for \(debounce / 1_000_000) ms in \(Self.patience / 1_000_000_000) s", at: now,
+                "it has not stood still for \(debounce / 1_000_000) ms in \(patience / 1_000_000_000) s", at: now,
                 &changes)
         }
         return changes

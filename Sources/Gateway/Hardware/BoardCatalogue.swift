@@ -69,14 +69,18 @@ public struct BoardCatalogue: Sendable {
         files.sort { $0.id < $1.id }
     }
 
-    /// The files that may be this computer's, the best first: those that it is known by, then those whose every GPIO
-    /// terminal it has.
+    /// The files that may be this computer's, the best first: those that it is known by, then those for a process image where
+    /// there is one, then those whose every GPIO terminal it has.
     public func fits(_ hardware: Hardware) -> [Fit] {
         files.compactMap { file -> (rank: Int, fit: Fit)? in
-            let rank = hardware.names.firstIndex { file.knownAs.contains($0) }
-            let fit = file.fit(to: hardware, isNamed: rank != nil)
-            guard rank != nil || (fit.terminals > 0 && fit.isWhole) else { return nil }
-            return (rank ?? .max, fit)
+            let named = hardware.names.firstIndex { file.knownAs.contains($0) }
+            let fit = file.fit(to: hardware, isNamed: named != nil)
+            if let named { return (named, fit) }
+            // A Revolution Pi is a Raspberry Pi's processor on another carrier: its lines alone would tell it wrong.
+            if hardware.hasProcessImage, file.terminals.contains(where: { $0.device == "revpi" }) {
+                return (.max - 1, fit)
+            }
+            return fit.terminals > 0 && fit.isWhole ? (.max, fit) : nil
         }.sorted {
             ($0.rank, -$0.fit.found, $0.fit.board) < ($1.rank, -$1.fit.found, $1.fit.board)
         }.map(\.fit)

@@ -18,9 +18,9 @@ public struct BoardScreen {
         screen.addChips(hardware)
         screen.addPorts(hardware)
         screen.addSome(
-            hardware.converters.map { converter in
+            hardware.converters.flatMap { converter in
                 let name = converter.name.isEmpty ? "" : " \"\(converter.name)\""
-                return "analogue \(converter.device)\(name): \(listed(converter.channels))"
+                return Self.wrapped("analogue \(converter.device)\(name): channels \(Self.channels(of: converter))")
             }, none: "no analogue converter (IIO)")
         if hardware.hasProcessImage { screen.add("process image /dev/piControl0: a Revolution Pi's modules") }
         for unseen in hardware.unseen { screen.add("NOT SEEN \(unseen)") }
@@ -73,7 +73,8 @@ public struct BoardScreen {
         }
         add("board file: \(best.board) (\(best.name)), for [site] in the site file:")
         lines.append("    board = \"\(best.board)\"")
-        if !best.isNamed { add("It is proposed because its lines are there, not because this computer says so.") }
+        let why = best.terminals > 0 ? "its lines are there" : "a process image is there"
+        if !best.isNamed { addWrapped("It is proposed because \(why), not because this computer says so.") }
         if best.terminals > 0 {
             add(
                 "\(best.found) of its \(best.terminals) GPIO terminals are lines of this computer\(best.isWhole ? "." : ":")"
@@ -121,6 +122,13 @@ public struct BoardScreen {
             }
         }
         if hardware.ports.count > shown { add("  and \(hardware.ports.count - shown) more: --all") }
+    }
+
+    /// As a point names them: 3 for voltage3, "voltage0-voltage1" for the difference of two.
+    private static func channels(of converter: Hardware.Converter) -> String {
+        let numbers = converter.channels.map { Int($0.dropFirst("voltage".count)) }
+        let others = zip(converter.channels, numbers).filter { $0.1 == nil }.map { "\"\($0.0)\"" }
+        return listed(numbers.compactMap { $0 }.sorted().map { "\($0)" } + others)
     }
 
     private mutating func addSome(_ rows: [String], none: String?) {

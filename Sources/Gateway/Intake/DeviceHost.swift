@@ -73,7 +73,10 @@ final class DeviceHost: Host {
     func report(_ signals: [Signal]) throws { try store(signals, keeping: nil) }
 
     func report(_ signals: [Signal], keeping bytes: [UInt8]) throws {
-        try store(signals, keeping: Kept(bytes.isEmpty ? [] : Self.told + bytes, of: device.name))
+        let marked = bytes.isEmpty ? [] : Self.told + bytes
+        // More than may be kept is not: the event goes first.
+        let kept = marked.count <= Outbox.keptLimit ? marked : []
+        try store(signals, keeping: Kept(device: device.name, bytes: kept))
     }
 
     private func store(_ signals: [Signal], keeping kept: Kept?) throws {

@@ -6,17 +6,6 @@ struct Kept: Sendable, Hashable {
     var device: String
     /// Empty: what was kept is forgotten.
     var bytes: [UInt8]
-
-    /// Nil where it is more than may be kept.
-    init?(_ bytes: [UInt8], of device: String) {
-        guard bytes.count <= Outbox.keptLimit else { return nil }
-        self.init(device: device, bytes: bytes)
-    }
-
-    init(device: String, bytes: [UInt8]) {
-        self.device = device
-        self.bytes = bytes
-    }
 }
 
 extension Outbox {
@@ -27,9 +16,10 @@ extension Outbox {
     /// - Throws: `OutboxError` when they are not kept: too many, or the disk takes nothing, and what lies in memory only
     ///   would not outlive a crash.
     func keep(_ bytes: [UInt8], of device: String) throws(OutboxError) {
-        guard let kept = Kept(bytes, of: device) else {
+        guard bytes.count <= Self.keptLimit else {
             throw OutboxError(kind: .cannotWrite, description: "\(bytes.count) bytes; \(Self.keptLimit) may be kept")
         }
+        let kept = Kept(device: device, bytes: bytes)
         if bytes.isEmpty { return queue.withLock { $0.note(kept, isWritten: false) } }
         try writer.withLock { writer throws(OutboxError) in
             guard writer.volatileFrom == nil else {

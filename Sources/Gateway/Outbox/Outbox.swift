@@ -340,8 +340,7 @@ public final class Outbox: Sendable {
         _ events: [NewEvent], _ marks: [Mark], _ kept: [Kept], _ writer: inout Writer
     ) throws(OutboxError) -> [Int64] {
         do throws(DatabaseError) {
-            // What lies in memory outlives no crash: nothing is kept there.
-            let ids = try attempt(events, marks, writer.volatileFrom == nil ? kept : [], &writer)
+            let ids = try attempt(events, marks, kept, &writer)
             forgetMarks(marks.count, whose: writer.holds)
             writer.sinceSnapshot += events.count
             writer.sinceCheckpoint += events.count

@@ -180,7 +180,8 @@ final class Store {
         try transaction { () throws(DatabaseError) in
             for (id, new) in zip(ids, events) { try insert(new, id: id, now: now) }
             for mark in marks { try write(mark) }
-            for note in kept { try write(note) }
+            // What lies in memory outlives no crash.
+            if !isVolatile { for note in kept { try write(note) } }
         }
         if !isVolatile { remember(events, ids) }
         nextID += Int64(events.count)

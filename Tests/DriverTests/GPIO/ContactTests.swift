@@ -121,6 +121,22 @@ extension Contact {
             contact.observe(edges: [after], level: true, lost: false, at: ms(140)).last == .level(true, since: ms(100)))
     }
 
+    /// Every line is looked at each 2 seconds: one that is to stand for longer is not in fault for that.
+    @Test(arguments: [2000, 3000, 5000]) func aLongDebounceIsNoChatter(debounce: Int) {
+        var contact = Contact(level: false, at: 0, debounce: ms(debounce))
+        var changes: [Contact.Change] = []
+        for time in stride(from: 500, through: 6500, by: 500) { changes += contact.see(level: false, at: time) }
+        #expect(changes == [.calm(at: 0), .level(false, since: 0)])
+        changes = contact.see([(7000, true)], level: true, at: 7000)
+        for time in stride(from: 7500, through: 12_500, by: 500) { changes += contact.see(level: true, at: time) }
+        #expect(changes == [.level(true, since: ms(7000))])
+        // And one that never stands so long is.
+        for time in stride(from: 13_000, through: 33_000, by: 500) {
+            changes += contact.see([(time, time / 500 % 2 == 0)], level: time / 500 % 2 == 0, at: time)
+        }
+        #expect(changes.count == 2)
+    }
+
     @Test func chatterIsOneFaultAndOneRecovery() {
         var contact = atRest()
         var changes: [Contact.Change] = []
