@@ -42,7 +42,7 @@ struct Record: ParsableCommand {
 
     private func record() throws {
         let name = try watching(device).name
-        let (kind, table) = try table(of: name)
+        let (kind, table) = try recordableTable(of: name, in: site.file)
         guard case .string(let port)? = entry("port", of: table) else {
             throw ControlRefusal("\(name) has no port: only serial panels are recorded")
         }
@@ -149,19 +149,6 @@ struct Record: ParsableCommand {
         throw ExitCode(2)
     }
 
-    private func table(of device: String) throws -> (any Driver.Type, SettingNode) {
-        let name = device.split(separator: ".").first.map(String.init) ?? device
-        guard let kind = recordable.first(where: { $0.name == name }) else {
-            throw ControlRefusal(
-                "\(device) is no serial panel: recordings are of \(recordable.map { $0.name }.joined(separator: ", ")). "
-                    + "Its line can be watched: larmnod monitor \(device) --json")
-        }
-        switch DeviceTable.read(device, of: site.file) {
-        case .success(let table): return (kind, table)
-        case .failure(let error): throw ControlRefusal(error.problems.first?.description ?? "\(error)")
-        }
-    }
-
     private func entry(_ key: String, of table: SettingNode) -> SettingNode.Value? {
         guard case .table(let entries) = table.value else { return nil }
         return entries.first { $0.key == key }?.node.value
@@ -206,6 +193,20 @@ private func typedLine() -> String {
 
 /// The kinds of device that can be recorded and replayed: they speak over a serial line.
 let recordable: [any Driver.Type] = panelDrivers
+
+/// A serial panel's table in a site file, by the device's full name.
+func recordableTable(of device: String, in file: String) throws -> (any Driver.Type, SettingNode) {
+    let name = device.split(separator: ".").first.map(String.init) ?? device
+    guard let kind = recordable.first(where: { $0.name == name }) else {
+        throw ControlRefusal(
+            "\(device) is no serial panel: recordings are of \(recordable.map { $0.name }.joined(separator: ", ")). "
+                + "Its line can be watched: larmnod monitor \(device) --json")
+    }
+    switch DeviceTable.read(device, of: file) {
+    case .success(let table): return (kind, table)
+    case .failure(let error): throw ControlRefusal(error.problems.first?.description ?? "\(error)")
+    }
+}
 
 /// What did not replay as recorded.
 final class DifferenceList: Sendable {

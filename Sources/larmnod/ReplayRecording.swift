@@ -13,17 +13,24 @@ struct ReplayRecording: ParsableCommand {
         usage: "larmnod replay <file> [--port <port>] [<options>]",
         discussion: """
             Needs no running larmnod, stores nothing and tells nobody. Exits with 1 where the driver reports or answers \
-            otherwise than the file says.
+            otherwise than the file says. With --device it is played to a device as the site file (--config) has it, so that \
+            rules are tried on what a panel has said.
             """)
 
     @Argument(help: "The recording.") var file: String
     @Option(help: "The driver, where neither the head nor the file's name says it.") var driver: String?
+    @OptionGroup var site: SiteFile
+    @Option(help: "Use this device's settings and points, as the site file has them, not those of the file's head.")
+    var device: String?
     @Option(help: "Play it onto this port instead.") var port: String?
     @Option(help: "With --port: how many times faster the pauses pass (1 to 1000).") var speedUp = 1
     @Flag(help: "Every byte, sixteen on a row with its letters.") var hex = false
 
     func validate() throws {
         guard (1...1000).contains(speedUp) else { throw ValidationError("--speed-up takes a number from 1 to 1000.") }
+        guard device == nil || (port == nil && driver == nil) else {
+            throw ValidationError("--device says which driver, and has no part in what is played onto a port.")
+        }
         guard speedUp == 1 || port != nil else {
             throw ValidationError("--speed-up is for --port: into the driver it is played as fast as it goes.")
         }
@@ -43,15 +50,34 @@ struct ReplayRecording: ParsableCommand {
     }
 
     private func intoDriver() throws -> Int {
+        if let device { return try intoDevice(device) }
         let first = try readRecording(file, port: "PORT")
-        let kind = try kind(of: first)
+        return try play(first, kind(of: first), as: nil) { try readRecording(file, port: $0) }
+    }
+
+    /// Into a device of the site file: what differs is what the file's own settings made of it.
+    private func intoDevice(_ name: String) throws -> Int {
+        let (kind, table) = try recordableTable(of: name, in: site.file)
+        let known = try readRecording(file, port: "PORT").head
+        guard let head = RecordingWriter.head(known.filter { $0.key != "line" }, of: table, kind: kind) else {
+            throw ControlRefusal("[device.\(name)] in \(site.file) is not right: larmnod check says why")
+        }
+        let text = head.lines.joined(separator: "\n")
+        let settings = try Recording(text, file: site.file, port: "PORT")
+        let read: (String) throws -> Recording = { try readRecording(file, port: $0).with(settingsOf: settings) }
+        return try play(read("PORT"), kind, as: name, read)
+    }
+
+    private func play(
+        _ first: Recording, _ kind: any Driver.Type, as name: String?, _ read: (String) throws -> Recording
+    ) throws -> Int {
         let settings = first.table(of: kind.name, port: "/dev/null")
         let screen = ReplayScreen(
             LineScreen(hexadecimal: hex, all: true),
             Rehearsal(
-                device: "\(kind.name).recording", driver: try kind.init(settings), configured: first.points.map(\.name))
-        )
-        return try Replay.run(kind, read: { try readRecording(file, port: $0) }, show: { screen.show($0, $1) })
+                device: name ?? "\(kind.name).recording", driver: try kind.init(settings),
+                configured: first.points.map(\.name)))
+        return try Replay.run(kind, read: read, show: { screen.show($0, $1) })
     }
 
     private func kind(of recording: Recording) throws -> any Driver.Type {

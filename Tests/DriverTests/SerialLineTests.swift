@@ -197,6 +197,30 @@ import Testing
         #expect(Self.words(silent)?.contains(words) == true)
     }
 
+    @Test("The other end's DTR: down for two seconds is a fault, once it has been up or where it is required")
+    func readyLine() {
+        func line(_ dsr: SerialSettings.ReadyLine?) -> LineSupervision {
+            var serial = SerialSettings(
+                path: "/dev/ttyS9", line: SerialLine(speed: 4800, dataBits: 8, parity: .none, stopBits: 1))
+            serial.dsr = dsr
+            return LineSupervision(serial, lacks: "no answer", nil, Moment(utc: 0, uptime: 0, clock: .known))
+        }
+        for dsr in [nil, SerialSettings.ReadyLine.onceUp, .required] {
+            var line = line(dsr)
+            line.valid(at: 0)
+            line.ready(nil, at: 0)
+            for now in [0, 1999, 2000] as [Int64] { line.ready(false, at: now) }
+            #expect((Self.words(line)?.contains("DTR") ?? false) == (dsr == .required))
+            line.ready(true, at: 3000)
+            #expect(line.condition == .healthy)
+            line.ready(false, at: 4000)
+            #expect(line.condition == .healthy && line.nextCheck == (dsr == nil ? nil : 6000))
+            line.ready(false, at: 6000)
+            #expect((Self.words(line)?.contains("DTR") ?? false) == (dsr != nil))
+            #expect(line.nextCheck == nil)
+        }
+    }
+
     /// An event's text has 128 characters, and "line: " stands before.
     @Test func theDiagnosisComesBeforeTheLongNameOfAPort() {
         let path = "/dev/serial/by-id/usb-Prolific_Technology_Inc._USB-Serial_Controller_D-if00-port0"

@@ -40,7 +40,8 @@ extension PanelDriver {
         let supervision = LineSupervision(
             serial, lacks: Self.lifeSign, silence, host.now, ignoring: Self.ignored)
         let echo = serial.rs485.map { _ in EchoFilter(serial.line) }
-        var session = PanelSession(link(), host, supervision, replyDelay: replyDelay, echo: echo)
+        var session = PanelSession(
+            link(), host, supervision, replyDelay: replyDelay, echo: echo, holdsOff: serial.xonXoff)
         try session.run(port)
     }
 

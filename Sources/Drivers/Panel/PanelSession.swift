@@ -14,6 +14,8 @@ struct PanelSession<Link: PanelLink> {
         static var again: Int64 { 60_000 }
         /// Bytes that are kept while nothing can be stored, of a panel that says nothing twice: a minute at 9600 bit/s.
         static var unread: Int { 65536 }
+        /// Of these, before the panel is held off, where it can be.
+        static var unreadBeforeHold: Int { 2048 }
     }
 
     private var link: Link
@@ -21,6 +23,9 @@ struct PanelSession<Link: PanelLink> {
     private var supervision: LineSupervision
     private let replyDelay: Duration
     private var echo: EchoFilter?
+    /// XON/XOFF is used, and whether the panel is held off now.
+    private let holdsOff: Bool
+    private var isHolding = false
     private var portCheckAt: Int64
     private var reportedCondition: Signal.Reading?
     private var retryAt: Int64?
@@ -39,19 +44,22 @@ struct PanelSession<Link: PanelLink> {
 
     init(
         _ link: Link, _ host: any Host, _ supervision: LineSupervision, replyDelay: Duration = .zero,
-        echo: EchoFilter? = nil
+        echo: EchoFilter? = nil, holdsOff: Bool = false
     ) {
         self.link = link
         self.host = host
         self.supervision = supervision
         self.replyDelay = replyDelay
         self.echo = echo
+        self.holdsOff = holdsOff
         portCheckAt = host.now.uptime + Limit.portCheck
     }
 
     mutating func run(_ port: borrowing SerialPort) throws {
         // A panel that talks only when something happens proves nothing by its silence: open is all it can be.
         if supervision.silence == nil { host.answers() }
+        // Whoever had the line before may have held it off.
+        if holdsOff { try send([0x11], "XON: go on", port) }
         let kept = host.kept
         isKeeping = !kept.isEmpty
         if isKeeping {
@@ -81,6 +89,7 @@ struct PanelSession<Link: PanelLink> {
     private mutating func look(at port: borrowing SerialPort) throws {
         let now = host.now.uptime
         supervision.held(port.isHeldOff, at: now)
+        supervision.ready(port.isDataSetReady, at: now)
         supervision.check(at: now, errors: port.errors)
         guard now >= portCheckAt else { return }
         portCheckAt = now + Limit.portCheck
@@ -239,13 +248,24 @@ struct PanelSession<Link: PanelLink> {
 
     /// Until it is stored. What comes meanwhile is read and kept: the system's own buffer holds four seconds of it.
     private mutating func deliver(_ signals: [Signal], _ knownBy: [UInt8], _ port: borrowing SerialPort) -> Bool {
-        host.deliver(signals, keeping: isKeeping || !knownBy.isEmpty ? knownBy : nil) {
+        defer { hold(false, port) }
+        return host.deliver(signals, keeping: isKeeping || !knownBy.isEmpty ? knownBy : nil) {
             // A port that is lost is told by the next reading, when this is stored.
             while unread.count < Limit.unread, let more = try? port.read(), !more.isEmpty {
                 note(more)
             }
+            if unread.count >= Limit.unreadBeforeHold { hold(true, port) }
             return nil
         }
+    }
+
+    /// Tells a panel to wait, or to go on, where it takes us for a printer that does.
+    private mutating func hold(_ isHeld: Bool, _ port: borrowing SerialPort) {
+        guard holdsOff, isHeld != isHolding else { return }
+        do {
+            try send([isHeld ? 0x13 : 0x11], isHeld ? "XOFF: wait" : "XON: go on", port)
+            isHolding = isHeld
+        } catch { logSparingly(.warning, "the panel could not be told to \(isHeld ? "wait" : "go on"): \(error)") }
     }
 
     private mutating func reportCondition() {

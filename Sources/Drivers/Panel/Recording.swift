@@ -76,6 +76,15 @@ public struct Recording: Sendable {
         return Settings(table.node, path: "device.\(kind).recording", problems: Problems())
     }
 
+    /// The same said to a device that is set otherwise.
+    /// - Parameter other: a head, with the driver's settings and points.
+    public func with(settingsOf other: Recording) -> Recording {
+        var changed = self
+        (changed.settings, changed.points) = (other.settings, other.points)
+        changed.head["line"] = other.head["line"] ?? head["line"]
+        return changed
+    }
+
     private mutating func read(_ line: String, _ port: String, _ number: Int) throws(Wrong) {
         if line.isEmpty || line.hasPrefix("//") { return }
         let rest = trimmed(line.dropFirst())

@@ -12,7 +12,7 @@ public struct PrinterDriver: PanelDriver {
     let paper: PrinterLink.Paper
 
     public init(_ settings: Settings) throws {
-        serial = SerialSettings(settings, defaultLine: PlayedPrinter.line)
+        serial = SerialSettings(settings, defaultLine: PlayedPrinter.line, offersXONXOFF: true)
         silence = Self.silence(settings, default: .zero)
         var paper = PrinterLink.Paper()
         paper.charset = settings.choice("charset", of: PanelCharset.names, default: .latin1)
@@ -24,6 +24,14 @@ public struct PrinterDriver: PanelDriver {
             paper.continuation = Array(settings.string("continuation", limit: 16).utf8)
             if !paper.continuation.allSatisfy({ (0x20...0x7E).contains($0) }) {
                 settings.refuse("continuation", "expected blanks or ASCII characters, as \"    \"")
+            }
+        }
+        paper.firstLine = PrinterRule.pattern(settings, "first-line")
+        if settings.has("width") {
+            paper.width = settings.integer("width", in: 16...PrinterLine.longest)
+            if paper.firstLine == nil, paper.continuation.isEmpty {
+                settings.refuse(
+                    "width", "it says how lines are joined: say with first-line or continuation which of them are")
             }
         }
         paper.flush =

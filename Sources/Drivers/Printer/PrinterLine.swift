@@ -19,15 +19,22 @@ struct PrinterLine: Sendable, Hashable {
     var event: String?
     /// Where the layout tells it.
     var zone: Int?
-    /// Looks like words in this character set, and not like noise.
+    /// Looks like words, and not like noise.
     var isText: Bool
+    /// One character again and again: a line across the paper.
+    var isRule: Bool
+    /// How far it reaches across the paper.
+    var cells: Int
 
     init(_ bytes: [UInt8], _ charset: PanelCharset, _ layout: PrinterLayout, columns: ClosedRange<Int>?) {
         let printed = Self.withoutPrinterCodes(bytes)
         var decoded = charset.text(printed)
         // Columns count from the first cell of the paper, blank or not.
         decoded = String(repeating: " ", count: printed.prefix { $0 == 0x20 }.count) + decoded
-        isText = Self.looksLikeText(decoded, controls: printed.count { $0 < 0x20 })
+        isText = Self.looksLikeText(
+            decoded, controls: printed.count { $0 < 0x20 }, foreign: printed.count(where: Self.swedish.contains))
+        isRule = Self.isRule(printed)
+        cells = decoded.count
         text = decoded.split(whereSeparator: \.isWhitespace).joined(separator: " ")
         if layout == .firesense, let found = Self.firesense(Array(decoded)) {
             (event, zone, text) = found
@@ -37,7 +44,14 @@ struct PrinterLine: Sendable, Hashable {
     }
 
     /// No letter and no digit: blank, or ruled.
-    var isEmpty: Bool { !text.contains { $0.isLetter || $0.isNumber } }
+    var isEmpty: Bool { isRule || !text.contains { $0.isLetter || $0.isNumber } }
+
+    /// In another character set a drawn line may look like letters: "ÄÄÄÄÄÄ".
+    private static func isRule(_ printed: [UInt8]) -> Bool {
+        let marks = printed.filter { $0 > 0x20 }
+        guard marks.count >= 3, let first = marks.first, marks.allSatisfy({ $0 == first }) else { return false }
+        return first >= 0x80 || !Character(UnicodeScalar(first)).isLetter && !Character(UnicodeScalar(first)).isNumber
+    }
 
     /// The event stands between the colon and the zone, whatever noise is before; the semicolon may be missing.
     private static func firesense(_ line: [Character]) -> (String?, Int?, String)? {
@@ -82,12 +96,20 @@ struct PrinterLine: Sendable, Hashable {
     private static let withParameter = Set("!-WSpkxtRQlUaG3AJ".utf8)
     private static let letters = Set("åäöÅÄÖéÉüÜæøÆØ§°".unicodeScalars)
 
+    /// The Swedish letters beyond ASCII in Latin-1, in code page 437 or 850, and in UTF-8: with the wrong `charset` a line of
+    /// words is a line of words.
+    private static let swedish: Set<UInt8> = [
+        0xE5, 0xE4, 0xF6, 0xC5, 0xC4, 0xD6, 0x86, 0x84, 0x94, 0x8F, 0x8E, 0x99, 0xC3, 0xA5, 0xA4, 0xB6, 0x85, 0x96,
+    ]
+
     /// Most of it is ASCII or northern letters, and there is a word or number in it.
-    private static func looksLikeText(_ text: String, controls: Int) -> Bool {
+    /// - Parameter foreign: how many bytes are Swedish letters in some character set.
+    private static func looksLikeText(_ text: String, controls: Int, foreign: Int) -> Bool {
         let scalars = text.unicodeScalars.filter { $0 != " " }
-        let good = scalars.count { ("!"..."~").contains($0) || letters.contains($0) }
+        let good = scalars.count { ("!"..."~").contains($0) }
+        let northern = scalars.count(where: letters.contains)
         let words = scalars.count { $0.properties.isAlphabetic || ("0"..."9").contains($0) }
-        let bad = scalars.count - good + controls
-        return words >= 3 && (scalars.count < short ? bad == 0 : bad * 8 <= scalars.count)
+        let bad = max(0, scalars.count - good - max(northern, foreign)) + controls
+        return words >= 2 && (scalars.count < short ? bad == 0 : bad * 8 <= scalars.count)
     }
 }

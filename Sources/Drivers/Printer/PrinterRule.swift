@@ -3,6 +3,8 @@ struct PrinterRule: Sendable {
     var point: String
     /// Any of these words stands in the line, or in its event column; in capitals. Empty: any.
     var contains: [[UInt8]] = []
+    /// The line's own words say one of these (`PrinterWords.names`). Empty: whatever they say.
+    var says: Set<String> = []
     var pattern: PrinterPattern?
     /// Its end. Nil: the words of the line tell.
     var endsPattern: PrinterPattern?
@@ -16,10 +18,19 @@ struct PrinterRule: Sendable {
             }
             contains = words
         }
+        if settings.has("says") {
+            let names = settings.strings("says")
+            for name in names where !PrinterWords.names.contains(name) {
+                settings.refuse(
+                    "says", "expected some of \(PrinterWords.names.joined(separator: ", ")), found \"\(name)\"")
+            }
+            says = Set(names)
+        }
         pattern = Self.pattern(settings, "pattern")
         endsPattern = Self.pattern(settings, "ends-pattern")
-        if contains.isEmpty, pattern == nil, endsPattern != nil {
-            settings.refuse("ends-pattern", "the point needs contains or pattern as well: else it takes every line")
+        if contains.isEmpty, says.isEmpty, pattern == nil, endsPattern != nil {
+            settings.refuse(
+                "ends-pattern", "the point needs contains, says or pattern as well: else it takes every line")
         }
     }
 
@@ -34,7 +45,7 @@ struct PrinterRule: Sendable {
         }
     }
 
-    var takesEverything: Bool { contains.isEmpty && pattern == nil && endsPattern == nil }
+    var takesEverything: Bool { contains.isEmpty && says.isEmpty && pattern == nil && endsPattern == nil }
 
     struct Taken: Sendable, Hashable {
         var found: PrinterPattern.Found
@@ -43,8 +54,10 @@ struct PrinterRule: Sendable {
     }
 
     /// Whether it takes the line, and what it reads in it.
-    func take(_ line: PrinterLine) -> Taken? {
+    /// - Parameter words: what the line says by its words, if anything.
+    func take(_ line: PrinterLine, _ words: PrinterWords?) -> Taken? {
         if let endsPattern, let found = endsPattern.find(in: line.text) { return Taken(found: found, ends: true) }
+        guard says.isEmpty || words.map({ says.contains($0.name) }) ?? false else { return nil }
         if !contains.isEmpty {
             let bytes = Array(Self.oneSpaced(line.event ?? line.text).uppercased().utf8)
             guard contains.contains(where: { position(of: $0, in: bytes) != nil }) else { return nil }

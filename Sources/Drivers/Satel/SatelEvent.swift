@@ -11,13 +11,20 @@ struct SatelEvent: Sendable, Hashable {
     var source: Int
     /// Adds 128 to a zone on the INTEGRA 256 PLUS.
     var isHighZone: Bool
-    /// By the panel's own clock.
+    /// By the panel's own clock, as is the day.
     var minuteOfDay: Int
+    var day: Int
+    var month: Int
+    /// Of the year the panel keeps the remainder by four only.
+    private var year: Int
 
     /// - Parameter record: 8 bytes. Nil: an empty record, the end of the log.
     init?(_ record: ArraySlice<UInt8>) {
         let bytes = Array(record)
         guard bytes.count == 8, bytes[0] & 0x20 != 0 else { return nil }
+        year = Int(bytes[0] >> 6)
+        day = Int(bytes[1] & 0x1F)
+        month = Int(bytes[2] >> 4)
         minuteOfDay = Int(bytes[2] & 0x0F) << 8 | Int(bytes[3])
         partition = Int(bytes[4] >> 3) + 1
         isRestore = bytes[4] & 0x04 != 0
@@ -32,11 +39,25 @@ struct SatelEvent: Sendable, Hashable {
         return (1...128).contains(source) ? source : nil
     }
 
-    /// "12:05"
+    /// "23 Nov 12:05"
     var time: String {
         let (hour, minute) = (minuteOfDay / 60, minuteOfDay % 60)
-        return hour < 24 ? "\(hour < 10 ? "0" : "")\(hour):\(minute < 10 ? "0" : "")\(minute)" : "unknown time"
+        guard hour < 24 else { return "unknown time" }
+        let clock = "\(hour < 10 ? "0" : "")\(hour):\(minute < 10 ? "0" : "")\(minute)"
+        return Self.months.indices.contains(month - 1) ? "\(day) \(Self.months[month - 1]) \(clock)" : clock
     }
+    private static let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
+
+    /// By the panel's clock it happened well before the other one: more than an hour's change of the clock explains.
+    func isLongBefore(_ other: SatelEvent) -> Bool {
+        let round = 4 * 12 * 31 * 1440
+        let later = ((other.minutes - minutes) % round + round) % round
+        return later > 120 && later < round / 2
+    }
+
+    private var minutes: Int { ((year * 12 + month) * 31 + day) * 1440 + minuteOfDay }
 
     var summary: String {
         "event \(code)\(isRestore ? " restore" : "") source \(source) partition \(partition) at \(time)"

@@ -16,7 +16,7 @@ public struct SatelIntegraDriver: PanelDriver {
     let points: [SatelPoint]
 
     public init(_ settings: Settings) throws {
-        serial = SerialSettings(settings, defaultLine: PlayedSatelIntegra.line)
+        serial = SerialSettings(satel: settings, defaultLine: PlayedSatelIntegra.line)
         silence = Self.silence(settings, default: .seconds(10))
         readsLog = settings.boolean("event-log", default: true)
         points = settings.points.map { SatelPoint($0) }

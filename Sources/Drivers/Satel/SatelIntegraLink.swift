@@ -19,6 +19,8 @@ public struct SatelIntegraLink: PanelLink {
         static let logQuestions = 16
         /// Events that are read at the start to learn of which kind the zones in alarm are.
         static let learned = 32
+        /// Entries that are read again after a restart at most, if nothing of them was news.
+        static let unkept = 100
         /// Unanswered so often is a fault.
         static let unanswered = 3
     }
@@ -31,11 +33,32 @@ public struct SatelIntegraLink: PanelLink {
         var command: UInt8 { if case .read(let command) = self { command } else { SatelCommand.event } }
     }
     private enum Phase: Sendable { case idle, fast, log, fresh, slow }
-    /// A way back through the log, from the newest event to the last known.
+    /// An entry of the log. The log goes round, so that an index by itself may come again.
+    private struct Entry: Sendable, Hashable {
+        /// 3 bytes; none: the log was empty.
+        var index: [UInt8] = []
+        var record: [UInt8] = []
+
+        init() {}
+        init(_ data: [UInt8]) { (index, record) = (Array(data[8..<11]), Array(data[0..<8])) }
+        /// As it is kept on disk.
+        init?(kept: [UInt8]) {
+            guard kept.count == 12, kept[0] == 1 else { return nil }
+            (index, record) = (Array(kept[1..<4]), Array(kept[4..<12]))
+        }
+        var kept: [UInt8] { index.isEmpty ? [] : [1] + index + record }
+    }
+    /// A way back through the log, from the newest entry to the last that is known.
     private struct Walk: Sendable {
-        var newest: [UInt8]?
+        var newest: Entry?
         var next: [UInt8] = SatelIntegraLink.newest
+        /// What is new, the newest first.
         var events: [SatelEvent] = []
+        var count = 0
+        /// It has led to the last known entry.
+        var hasMet = false
+        /// It has led to what happened well before that entry, and not to the entry itself.
+        var hasPassed = false
     }
     private static let newest: [UInt8] = [0xFF, 0xFF, 0xFF]
 
@@ -48,6 +71,8 @@ public struct SatelIntegraLink: PanelLink {
     private var nextCycle: Int64 = 0
     /// All is to be read; nil: at the next answer.
     private var nextSweep: Int64?
+    /// All is read in this cycle.
+    private var isSwept = false
     private var isAlive = false
     /// The question what is new was asked in the middle of a cycle, only to hear whether somebody is there.
     private var isProof = false
@@ -58,8 +83,15 @@ public struct SatelIntegraLink: PanelLink {
     private var slow: [UInt8] = []
     /// Not answered: how often, and not before when it is asked again.
     private var unanswered: [UInt8: (count: Int, until: Int64)] = [:]
-    /// The index of the newest event that is known; empty: the log was empty. Nil: not read yet.
-    private var known: [UInt8]?
+    /// The newest entry of the log that is known. Nil: none ever was.
+    private var known: Entry?
+    /// The newest whose news has been given out to be stored, and the one that is on disk.
+    private var judged: Entry?
+    private var kept: Entry?
+    /// The log has been read since the line was opened, for the kinds of what stands in alarm.
+    private var hasLearned = false
+    /// Entries that were read since one was last on disk.
+    private var unkept = 0
     private var walk: Walk?
     private var logBudget = 0
     private var hasLogFault = false
@@ -74,13 +106,23 @@ public struct SatelIntegraLink: PanelLink {
     public mutating func opened(at now: Int64) -> [PanelStep] { begin(at: now) }
 
     public mutating func tick(at now: Int64) -> [PanelStep] {
-        if let asked { return now >= asked.at + Time.answer ? isUnanswered(asked.question, at: now) : [] }
+        if let asked {
+            return now >= asked.at + Time.answer ? inOneReport(isUnanswered(asked.question, at: now)) : []
+        }
         return now >= nextCycle ? begin(at: now) : []
     }
 
     /// Storing took its time: the question that stands was sent only now.
     public mutating func stored(answered: Bool, at now: Int64) -> [PanelStep] {
         asked?.at = now
+        (kept, unkept) = (judged, 0)
+        return []
+    }
+
+    /// How far the log had been told when we ended: what it says of the time since is news.
+    public mutating func resume(_ kept: [UInt8], at now: Int64) -> [PanelStep] {
+        known = Entry(kept: kept)
+        (judged, self.kept) = (known, known)
         return []
     }
 
@@ -88,9 +130,26 @@ public struct SatelIntegraLink: PanelLink {
         reader.receive(byte).flatMap { found -> [PanelStep] in
             switch found {
             case .strange(let bytes, let why): [.strange(bytes, why: why)]
-            case .frame(let body): answer(body, at: now)
+            case .frame(let body): inOneReport(answer(body, at: now))
             }
         }
+    }
+
+    /// What one answer brings is stored in one commit, with how far the log is told by then.
+    private func inOneReport(_ steps: [PanelStep]) -> [PanelStep] {
+        var signals: [Signal] = []
+        var rest: [PanelStep] = []
+        var place: Int?
+        for step in steps {
+            guard case .report(let reported, _, _, _) = step else {
+                rest.append(step)
+                continue
+            }
+            signals += reported
+            place = place ?? rest.count
+        }
+        if let place { rest.insert(.report(signals, accept: nil, knownBy: judged?.kept ?? []), at: place) }
+        return rest
     }
 
     // MARK: Asking
@@ -129,7 +188,7 @@ public struct SatelIntegraLink: PanelLink {
             switch phase {
             case .fast:
                 phase = .log
-                logBudget = known == nil ? Limit.learned : Limit.logQuestions
+                logBudget = hasLearned ? Limit.logQuestions : Limit.learned
                 if readsLog, mayAsk(SatelCommand.event, at: now) {
                     walk = walk ?? Walk()
                     queue = [.log(walk?.next ?? Self.newest)]
@@ -139,16 +198,24 @@ public struct SatelIntegraLink: PanelLink {
                 queue = states.toRead.sorted().filter { mayAsk($0, at: now) }.map { .read($0) }
             case .fresh:
                 phase = .slow
-                steps += report(states.judge(at: now))
+                steps += report(judge(at: now))
                 queue = slow.map { .read($0) }
                 slow = []
             case .slow:
                 phase = .idle
-                steps += report(states.judge(at: now) + states.judgeSlow())
+                steps += report(judge(at: now) + states.judgeSlow())
+                // Of entries that are no news only the place is kept, seldom.
+                if unkept >= Limit.unkept || (isSwept && judged != kept) { steps.append(.report([], accept: nil)) }
+                isSwept = false
             case .idle: break
             }
         }
         return steps
+    }
+
+    private mutating func judge(at now: Int64) -> [Signal] {
+        judged = known
+        return states.judge(at: now)
     }
 
     private func report(_ signals: [Signal]) -> [PanelStep] {
@@ -160,7 +227,7 @@ public struct SatelIntegraLink: PanelLink {
     /// What is to be read in this cycle.
     private mutating func plan(_ news: [UInt8], at now: Int64) {
         let isSweep = now >= nextSweep ?? now
-        if isSweep { nextSweep = now + Time.sweep }
+        if isSweep { (nextSweep, isSwept) = (now + Time.sweep, true) }
         let numbers = Set(satelNumbers(news).map { UInt8($0 - 1) })
         let isWanted: (UInt8) -> Bool = { [unanswered, isWide] command in
             guard isWide || (command != 0x2C && command != 0x2D) else { return false }
@@ -182,7 +249,7 @@ public struct SatelIntegraLink: PanelLink {
             (isAlive, isProof, nextSweep, queue, slow) = (false, false, nil, [], [])
             phase = .idle
             nextCycle = now
-            return report(states.judge(at: now))
+            return report(judge(at: now))
         }
         let count = (unanswered[command]?.count ?? 0) + 1
         let pause = count < 2 ? 0 : min(Time.longestPause, Time.answer << Int64(min(count - 2, 10)))
@@ -196,7 +263,7 @@ public struct SatelIntegraLink: PanelLink {
         }
         // Is it only this question, or is nobody there? The rest of the cycle waits for that; what is known does not.
         isProof = true
-        return steps + report(states.judge(at: now)) + ask(.read(SatelCommand.news), at: now)
+        return steps + report(judge(at: now)) + ask(.read(SatelCommand.news), at: now)
     }
 
     /// The name of a reading as a part of the device.
@@ -228,7 +295,7 @@ public struct SatelIntegraLink: PanelLink {
         guard SatelCommand.fast.contains(command) || SatelCommand.slow.contains(command) else { return [] }
         var steps = report(states.take(command, data))
         if states.toRead.isEmpty, phase == .idle || phase == .fast {
-            steps += report(states.judge(at: now) + states.judgeSlow())
+            steps += report(judge(at: now) + states.judgeSlow())
         }
         return steps
     }
@@ -268,39 +335,48 @@ public struct SatelIntegraLink: PanelLink {
     // MARK: The event log. It is read backwards: each answer gives an event and the index to ask for the one before it.
 
     private mutating func takeEvent(_ data: [UInt8], at now: Int64) -> [PanelStep] {
-        let index = Array(data[8..<11])
+        let entry = Entry(data)
         var way = walk ?? Walk()
-        guard let event = SatelEvent(data[0..<8]), index != way.next, index != known else {
-            return finish(way, at: now)
+        guard let event = SatelEvent(data[0..<8]), entry.index != way.next else { return finish(way, at: now) }
+        way.newest = way.newest ?? entry
+        way.next = entry.index
+        way.count += 1
+        way.hasMet = way.hasMet || entry == known
+        if let last = known.flatMap({ SatelEvent($0.record[...]) }), !way.hasMet, event.isLongBefore(last) {
+            way.hasPassed = true
         }
-        way.newest = way.newest ?? index
-        way.next = index
-        way.events.append(event)
+        if !hasLearned { states.learn(earlier: event) }
+        if known != nil, !way.hasMet, !way.hasPassed { way.events.append(event) }
         walk = way
-        // At the start the log is no news; it only tells of which kind the zones in alarm are.
-        let most = known == nil ? Limit.learned : Limit.events
-        if way.events.count >= most { return finish(way, at: now) }
+        let isRead = known == nil || way.hasMet || way.hasPassed || way.events.count >= Limit.events
+        if isRead, hasLearned || way.count >= Limit.learned { return finish(way, at: now) }
         logBudget -= 1
-        if logBudget > 0 { queue = [.log(index)] + queue }
+        if logBudget > 0 { queue = [.log(entry.index)] + queue }
         return []
     }
 
     private mutating func finish(_ way: Walk, at now: Int64) -> [PanelStep] {
         walk = nil
-        if known == nil {
-            for event in way.events { states.learn(event) }
-            known = way.newest ?? []
+        hasLearned = true
+        let last = known
+        known = way.newest ?? Entry()
+        guard let last else {
+            // The log before the first start is no news.
             states.logIsRead()
             return []
         }
-        known = way.newest ?? known
+        unkept += way.events.count
         for event in way.events.reversed() { states.take(event, at: now) }
         states.logIsRead()
         let isTooMany = way.events.count >= Limit.events
-        guard isTooMany != hasLogFault else { return [] }
-        hasLogFault = isTooMany
-        let why = "more than \(Limit.events) new events at once: the oldest of them were not read"
-        return report([Signal(point: "event-log", isTooMany ? .fault(why) : .healthy)])
+        let isTorn = !way.hasMet && !last.index.isEmpty
+        guard (isTooMany || isTorn) != hasLogFault else { return [] }
+        hasLogFault = isTooMany || isTorn
+        let why =
+            isTooMany
+            ? "more than \(Limit.events) new events at once: the oldest of them were not read"
+            : "it no longer leads back to the entry that was read last: what it held between is not known"
+        return report([Signal(point: "event-log", hasLogFault ? .fault(why) : .healthy)])
     }
 }
 

@@ -14,7 +14,7 @@ public struct SatelMonitoringDriver: PanelDriver {
     let points: [SatelEventPoint]
 
     public init(_ settings: Settings) throws {
-        serial = SerialSettings(settings, defaultLine: PlayedSatelMonitoring.line)
+        serial = SerialSettings(satel: settings, defaultLine: PlayedSatelMonitoring.line)
         silence = Self.silence(settings, default: .seconds(10))
         keepsAccounts = settings.choice("accounts", of: [("reported", true), ("own", false)], default: true)
         points = settings.points.map { SatelEventPoint($0) }
@@ -58,5 +58,17 @@ struct SatelEventPoint: Sendable, Hashable {
     func takes(fourTwo code: String, of account: String) -> Bool? {
         guard accounts.isEmpty || accounts.contains(account) else { return nil }
         return begins.contains(code) ? true : ends.contains(code) ? false : nil
+    }
+}
+
+extension SerialSettings {
+    /// A line to an INT-RS. The module watches our DTR (its trouble "no external device") and holds its own up while it is
+    /// connected with the panel: ours falls when we end, its own is watched.
+    init(satel settings: Settings, defaultLine: SerialLine) {
+        self.init(settings, defaultLine: defaultLine)
+        hangsUp = true
+        dsr = .onceUp
+        guard settings.has("dsr") else { return }
+        dsr = settings.boolean("dsr", default: true) ? .required : nil
     }
 }

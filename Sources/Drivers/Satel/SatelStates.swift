@@ -185,8 +185,14 @@ struct SatelStates: Sendable {
     /// The log has been read to its newest event: what it has not said of the states by now it does not say later.
     mutating func logIsRead() { awaitedInLog = [:] }
 
-    /// Only of which kind the zone is, of an event that is no news.
-    mutating func learn(_ event: SatelEvent) {
+    /// Only of which kind the zone's alarm is, of entries that are read backwards: the latest of a zone is the one that
+    /// stands.
+    mutating func learn(earlier event: SatelEvent) {
+        guard case .zoneAlarm(let zone, _) = event.meaning, kinds[zone] == nil else { return }
+        learn(event)
+    }
+
+    private mutating func learn(_ event: SatelEvent) {
         guard case .zoneAlarm(let zone, let contactID) = event.meaning, !event.isRestore || kinds[zone] == nil else {
             return
         }
@@ -296,7 +302,10 @@ struct SatelStates: Sendable {
         case .zoneBypass: return Said(.contactID("570", .event), zone: number)
         case .zoneViolated: return Said(.named("unclassified"), zone: number)
         case .partitionFire: return Said(.named("fire"), partition: number)
-        case .partitionAlarm: return Said(.named("burglary"), partition: number)
+        case .partitionAlarm:
+            // Whether a fire sets it as well is not documented: beside one it is an alarm of no stated kind.
+            let hasFire = isActive(SatelCondition(what: .partitionFire, number: number)) == true
+            return Said(.named(hasFire && isActive(condition) == true ? "unclassified" : "burglary"), partition: number)
         case .armed: return Said(.contactID("400", .restore), partition: number)
         }
     }

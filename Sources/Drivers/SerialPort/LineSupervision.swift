@@ -28,6 +28,7 @@ struct LineSupervision: Sendable {
     let ignored: Set<UInt8>
     /// Longest silence in milliseconds; nil: the panel talks only when something happens.
     let silence: Int64?
+    private let readyLine: SerialSettings.ReadyLine?
 
     private var lastValid: Int64
     private var strange = 0
@@ -41,6 +42,9 @@ struct LineSupervision: Sendable {
     private var heldSince: Int64?
     private var heldFault: String?
     private var nextHeldCheck: Int64?
+    private var wasReady = false
+    private var unreadySince: Int64?
+    private var unreadyFault: String?
 
     init(
         _ serial: SerialSettings, lacks: String, _ silence: Duration?, _ opened: Moment,
@@ -48,6 +52,7 @@ struct LineSupervision: Sendable {
     ) {
         port = serial.path
         line = serial.line
+        readyLine = serial.dsr
         self.lacks = lacks
         self.ignored = ignored
         self.silence = silence?.milliseconds
@@ -57,7 +62,7 @@ struct LineSupervision: Sendable {
     /// The line's condition now; nil until something is known of it. A port's stable name is long, and a text that is
     /// sent is cut: so it stands last.
     var condition: Signal.Reading? {
-        if let fault = heldFault ?? lineFault ?? blockFault ?? noiseFault { return .fault(fault) }
+        if let fault = unreadyFault ?? heldFault ?? lineFault ?? blockFault ?? noiseFault { return .fault(fault) }
         return heardSomething ? .healthy : nil
     }
 
@@ -116,6 +121,23 @@ struct LineSupervision: Sendable {
         if now - since >= Limit.held { heldFault = "nothing that we say gets out: \(SerialPort.heldOff) (\(port))" }
     }
 
+    /// Whether the other end's DTR is up, by which a module says that it is connected with its panel.
+    mutating func ready(_ isUp: Bool?, at now: Int64) {
+        guard let readyLine, let isUp else { return }
+        guard !isUp else {
+            (wasReady, unreadySince, unreadyFault) = (true, nil, nil)
+            return
+        }
+        guard wasReady || readyLine == .required else { return }
+        let since = unreadySince ?? now
+        unreadySince = since
+        if now - since >= Limit.held {
+            unreadyFault =
+                "the other end holds its DTR (DSR here) down on \(port): it has lost its panel's bus or its power, or the "
+                + "cable is loose"
+        }
+    }
+
     /// Looks at the time.
     /// - Parameter errors: what the port has counted, asked for only where a fault is found.
     mutating func check(at now: Int64, errors: @autoclosure () -> LineErrors? = nil) {
@@ -145,7 +167,8 @@ struct LineSupervision: Sendable {
         let strangeAt = strange >= Limit.strangeBytes ? lastValid + Limit.strangeTime : nil
         let silentAt = silence.map { lastValid + $0 }
         let lineAt = lineFault == nil ? [strangeAt, silentAt] : []
-        return (lineAt + [nextHeldCheck, noise.map { $0.since + Limit.noiseTime }]).compactMap(\.self).min()
+        let unreadyAt = unreadyFault == nil ? unreadySince.map { $0 + Limit.held } : nil
+        return (lineAt + [nextHeldCheck, unreadyAt, noise.map { $0.since + Limit.noiseTime }]).compactMap(\.self).min()
     }
 
     private func advice(_ errors: LineErrors?) -> String {

@@ -77,6 +77,7 @@ private func configure(_ descriptor: Int32, _ settings: SerialSettings, _ device
     wanted.c_iflag = tcflag_t(INPCK)
     wanted.c_cflag &= ~(SerialLine.framingMask | tcflag_t(CRTSCTS) | tcflag_t(HUPCL))
     // Without HUPCL, DTR stays up when we close: the other end is not reset by our restart.
+    if settings.hangsUp { wanted.c_cflag |= tcflag_t(HUPCL) }
     wanted.c_cflag |= framing | tcflag_t(CLOCAL | CREAD) | (settings.handshake ? tcflag_t(CRTSCTS) : 0)
     // So that "nothing received" (EAGAIN) differs from "hung up" (0 bytes).
     wanted.c_cc.6 = 1  // VMIN

@@ -89,6 +89,12 @@ public struct SerialPort: ~Copyable {
             && ioctl(descriptor, UInt(TIOCMGET), &lines) == 0 && lines & TIOCM_CTS == 0
     }
 
+    /// The other end's DTR is up; nil where the port has no such line.
+    public var isDataSetReady: Bool? {
+        var lines: Int32 = 0
+        return ioctl(descriptor, UInt(TIOCMGET), &lines) == 0 ? lines & TIOCM_DSR != 0 : nil
+    }
+
     /// Characters that came wrong since the port was opened; nil where the port does not count them.
     public var errors: LineErrors? {
         guard let errorsBefore, let now = LineErrors(of: descriptor) else { return nil }

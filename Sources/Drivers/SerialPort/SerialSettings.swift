@@ -10,6 +10,19 @@ public struct SerialSettings: Sendable, Hashable {
     /// What DTR and RTS are put to at opening; nil: as the port has them, which is up.
     public var dtr: Bool?
     public var rts: Bool?
+    /// XON/XOFF: the other end, a panel that takes us for its printer, is held off while we can take nothing.
+    public var xonXoff = false
+    /// DTR and RTS fall when we close or die, so that a panel that watches them knows.
+    public var hangsUp = false
+    /// Whether the other end's DTR, our DSR, is watched; nil: not.
+    public var dsr: ReadyLine?
+
+    public enum ReadyLine: Sendable, Hashable {
+        /// Down is a fault once it has been up: the cable has that wire.
+        case onceUp
+        /// Down is a fault.
+        case required
+    }
 
     public init(
         path: String, line: SerialLine, handshake: Bool = false, rs485: RS485? = nil, dtr: Bool? = nil, rts: Bool? = nil
@@ -24,7 +37,8 @@ public struct SerialSettings: Sendable, Hashable {
 
     /// Reads `port`, `line`, `handshake`, `rs-485`, `dtr` and `rts` from a device's table; what is wrong is told to
     /// `settings`.
-    public init(_ settings: Settings, defaultLine: SerialLine) {
+    /// - Parameter offersXONXOFF: `handshake = "xon-xoff"` as well; only where no frame can hold those two characters.
+    public init(_ settings: Settings, defaultLine: SerialLine, offersXONXOFF: Bool = false) {
         path = settings.string("port", expected: "the path of a serial port, as \"/dev/serial/by-id/usb-FTDI…\"")
         if !path.isEmpty, !path.hasPrefix("/") {
             settings.refuse("port", "expected a path that begins with /, found \"\(path)\"")
@@ -36,7 +50,10 @@ public struct SerialSettings: Sendable, Hashable {
         } else if !text.isEmpty {
             settings.refuse("line", "expected \(SerialLine.expected), found \"\(text.prefix(40))\"")
         }
-        handshake = settings.choice("handshake", of: [("none", false), ("rts-cts", true)], default: false)
+        let handshakes = ["none", "rts-cts"] + (offersXONXOFF ? ["xon-xoff"] : [])
+        let chosen = settings.choice("handshake", of: handshakes.map { ($0, $0) }, default: "none")
+        handshake = chosen == "rts-cts"
+        xonXoff = chosen == "xon-xoff"
         rs485 = RS485(settings)
         if rs485 != nil, handshake {
             settings.refuse("handshake", "RTS/CTS is of RS-232: with rs-485 it must be \"none\"")

@@ -71,10 +71,12 @@ struct PanelHarness<Link: PanelLink> {
                 }
                 signals += reported
                 log += reported.map { "reported \($0.summary)" }
-                if !reported.isEmpty { kept = accept == nil ? [] : knownBy }
+                if !reported.isEmpty || accept == nil { kept = knownBy }
                 if diesBeforeAnswer { continue }
-                if let accept { send(accept) }
-                kept = []
+                if let accept {
+                    send(accept)
+                    kept = []
+                }
                 perform(link.stored(answered: accept != nil, at: now))
             case .keep(let bytes, let accept, let otherwise, let refuse):
                 if keepsNothing || refuses {

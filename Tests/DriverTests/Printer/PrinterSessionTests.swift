@@ -51,6 +51,25 @@ private final class FullDiskHost: Drivers.Host {
 }
 
 @Suite("A printer while the disk is full") struct PrinterSessionTests {
+    @Test("With XON/XOFF the panel is told to go on at the opening, to wait while nothing can be stored, and to go on")
+    func holdsOff() throws {
+        let line = try PseudoTerminal()
+        let texts = (1...300).map { "BRANDLARM SEKTION \($0)" }
+        let settings = SerialSupport.settings([
+            ("port", .string(line.path)), ("handshake", .string("xon-xoff")),
+        ])
+        let driver = try PrinterDriver(settings)
+        settings.refuseUnread()
+        #expect(settings.problems.all == [])
+        let host = FullDiskHost(line, texts.map { Array("\($0)\r\n".utf8) })
+        try driver.run(host)
+        #expect(host.signals.filter { $0.point != "line" }.map(\.text) == texts)
+        #expect(line.received(count: 3) == [0x11, 0x13, 0x11])
+        let other = SerialSupport.settings([("port", .string("/dev/x")), ("handshake", .string("xon-xoff"))])
+        _ = try SatelMonitoringDriver(other)
+        #expect(other.problems.all.count == 1, "frames may hold those characters")
+    }
+
     @Test("What is printed while nothing can be stored is kept, and told in order when it can")
     func fullDisk() throws {
         let line = try PseudoTerminal()

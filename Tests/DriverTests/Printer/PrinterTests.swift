@@ -176,6 +176,9 @@ import Testing
         "Patterns that could take hours, or cannot be read, are refused with the reason",
         arguments: [
             (#"(a+)+$"#, "hours"), (#"(a|aa)*b"#, "hours"), (#"((ab)*c){3,}"#, "hours"), (#".*x.*y.*z"#, "hours"),
+            (#"\w+\w+\w+x"#, "hours"), (#"[\s\S]*a[\s\S]*b[\s\S]*c"#, "hours"), (#".{0,99}.{0,99}.{0,99}x"#, "hours"),
+            (#"(a?)*b"#, "hours"), (#"(?:\d|\d\d)+$"#, "hours"), (#"(?:[a-z] ?)+x"#, "hours"),
+            (String(repeating: "(", count: 300), "256 characters"),
             (#"(?<room>\d+)"#, "room"), ("(", "cannot be used"), (#"[^a]*[^b]*[^c]*d"#, "hours"),
         ])
     func dangerous(_ pattern: String, _ why: String) throws {
@@ -188,7 +191,10 @@ import Testing
     @Test(arguments: [
         #"^:(?<text>ALARM|FAULT) +Z(?<zone>\d{3}) "#, #"SEKT(?:ION)?\.? *(?<zone>\d+) (?<text>.+)$"#, #"a\+b\(c"#,
         "[*+(]x",
-        #"(?<area>\d)(?<zone>\d{1,3})"#,
+        #"(?<area>\d)(?<zone>\d{1,3})"#, #"^(\w+) (\w+) (\w+) (\w+) (?<zone>\d+)$"#,
+        #"^.*ALARM.*ZON (?<zone>\d+)"#, #"^.*x.*y.*z"#, #"^\d+/\d+ +\d+:\d+ +(?<text>.+) +(?<zone>\d+)$"#,
+        #"(\d\d/)*x"#,
+        #"[[:alpha:]]+ [a-f&&b-c]"#, #"\p{L}+ x{2}{"#, "a{,3}]", "(?i:x)(?=y.*)",
     ])
     func harmless(_ pattern: String) { #expect(PrinterPattern.danger(in: pattern) == nil) }
 

@@ -48,7 +48,7 @@ import Testing
         #expect(words("satel-a-temp") == "temperature of zone 1: 20.0 °C")
         #expect(SatelAnswer.words(0x7D, [0, 0, 0]) == "temperature of zone 256: -55.0 °C")
         #expect(SatelAnswer.words(0x7D, [0, 0, 109]) == "temperature of zone 256: -0.5 °C")
-        #expect(words("satel-a-event-fire-restore") == "event 110 restore source 15 partition 2 at 01:01")
+        #expect(words("satel-a-event-fire-restore") == "event 110 restore source 15 partition 2 at 23 Nov 01:01")
         #expect(words("satel-a-event-end") == "end of the event log")
         #expect(words("satel-a-new") == "new data: 02, 14, 1A")
         #expect(words("satel-a-zones") == "zones violated: 3, 14, 128")

@@ -147,6 +147,111 @@ import Testing
         #expect(points.contains("zone-128") && !points.contains("zone-129") && points.contains("area-32"))
     }
 
+    @Test("Of a zone's entries in the log the latest says of which kind its alarm is")
+    func latestKind() throws {
+        var panel = PlayedSatelIntegra()
+        try panel.happen(PlayedEvent(try Self.kind("burglary"), zone: 5), at: 0)
+        try panel.happen(PlayedEvent(try Self.kind("burglary"), began: false, zone: 5), at: 0)
+        try panel.happen(PlayedEvent(try Self.kind("fire"), zone: 5), at: 0)
+        var line = Line(SatelIntegraLink(), panel)
+        line.open()
+        line.pass(3000)
+        #expect(Self.news(line.signals).contains("zone-5 active true [1110 zone 5 area 1]"))
+    }
+
+    /// Ends at once, as by a crash, and begins again.
+    private static func restarted(_ line: Line, after pause: Int64, _ happen: (inout PlayedSatelIntegra) throws -> Void)
+        rethrows -> Line
+    {
+        var panel = line.panel
+        try happen(&panel)
+        var again = Line(SatelIntegraLink(), panel)
+        (again.harness.kept, again.harness.now) = (line.harness.kept, line.now + pause)
+        again.open()
+        again.pass(20_000)
+        return again
+    }
+
+    @Test("What the log says of the time while we were away is told, once; what was told before is not")
+    func away() throws {
+        var line = Line(SatelIntegraLink(), PlayedSatelIntegra())
+        line.open()
+        line.pass(3000)
+        try line.happen(PlayedEvent(try Self.kind("burglary"), zone: 3))
+        line.pass(3000)
+        let again = try Self.restarted(line, after: 86_400_000) { panel in
+            for began in [true, false] {
+                try panel.happen(PlayedEvent(try Self.kind("hold-up"), began: began, zone: 4), at: line.now)
+            }
+        }
+        #expect(
+            Self.news(again.signals) == [
+                "zone-3 active true [1130 zone 3 area 1]", "zone-4 active true [1122 zone 4 area 1]",
+            ])
+        let third = Self.restarted(again, after: 1000) { _ in }
+        #expect(Self.news(third.signals).contains { $0.hasPrefix("zone-4") } == false)
+        #expect(!third.signals.contains { $0.point == "event-log" })
+    }
+
+    @Test("A log that does not lead back to what was read is a fault of it, and its old entries are no news")
+    func otherPanel() throws {
+        var line = Line(SatelIntegraLink(), PlayedSatelIntegra())
+        line.open()
+        line.pass(3000)
+        for began in [true, false] {
+            line.harness.now += 40 * 86_400_000 / 400
+            try line.happen(PlayedEvent(try Self.kind("hold-up"), began: began, zone: 4))
+            line.pass(3000)
+        }
+        var again = Line(SatelIntegraLink(), PlayedSatelIntegra())
+        (again.harness.kept, again.harness.now) = (line.harness.kept, line.now)
+        for began in [true, false] {
+            try again.panel.happen(PlayedEvent(try Self.kind("fire"), began: began, zone: 9), at: 0)
+        }
+        again.open()
+        again.pass(5000)
+        #expect(Self.news(again.signals).map { $0.prefix(15) } == ["event-log fault"])
+        #expect(again.signals.last { $0.point == "event-log" }?.reading == .healthy)
+        for seed in UInt64(1)...50 {
+            var odd = PanelHarness(SatelIntegraLink())
+            odd.kept = noise(seed, count: Int(seed % 20))
+            odd.open()
+            #expect(odd.signals.isEmpty)
+        }
+    }
+
+    @Test("Entries that are no news move the place in the log forward, in few commits")
+    func quietLog() {
+        var harness = PanelHarness(SatelIntegraLink())
+        harness.open()
+        var cursor = 0
+        var entries = 1
+        var places: [[UInt8]] = []
+        for second in 1...700 {
+            harness.pass(1000)
+            // Doors: one entry a second, of a code that nobody is told of.
+            entries += second > 5 ? 1 : 0
+            while cursor < harness.sent.count {
+                let asked = SatelFrameTests.bodies(harness.sent[cursor]).first ?? [0]
+                cursor += 1
+                guard asked[0] == SatelCommand.event else {
+                    let length = SatelCommand.lengths(asked[0]).first ?? 1
+                    harness.feed(SatelFrame.framed([asked[0]] + [UInt8](repeating: 0, count: length)))
+                    continue
+                }
+                let number = asked[1] == 0xFF ? entries : Int(asked[2]) << 8 + Int(asked[3]) - 1
+                let record: [UInt8] =
+                    number > 0 ? [0xB5, 0x17, 0xB0, 1, 0x01, 0xA6, 1, 0] : Array(repeating: 0, count: 8)
+                let own = [0, UInt8(max(0, number) >> 8), UInt8(max(0, number) & 0xFF)]
+                harness.feed(SatelFrame.framed([0x8C] + record + own + asked[1...]))
+            }
+            if places.last != harness.kept { places.append(harness.kept) }
+        }
+        #expect(Self.news(harness.signals).isEmpty)
+        #expect((6...12).contains(places.count), "kept \(places.count) times")
+        #expect(places.last.map { Int($0[2]) << 8 + Int($0[3]) >= entries - 100 } == true)
+    }
+
     @Test("After a silence all is read again; a command that is not answered is a fault of its own and delays no alarm")
     func silence() throws {
         var line = Line(SatelIntegraLink(), PlayedSatelIntegra())

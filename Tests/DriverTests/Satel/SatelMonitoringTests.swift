@@ -1,4 +1,5 @@
 import AlarmProtocol
+import Foundation
 import Testing
 
 @testable import Drivers
@@ -62,6 +63,45 @@ import Testing
         harness.pass(80_000)
         harness.feed(Array("EC=c,1,1234,1,130,01,005\r".utf8))
         #expect(harness.signals.count == 3)
+    }
+
+    @Test("What was stored before a crash, and is said again after it, is confirmed and not told again")
+    func crash() {
+        let event = Array("EC=b,1,1234,1,110,01,005\r".utf8)
+        func again(_ said: String, keeping kept: [UInt8]) -> PanelHarness<SatelMonitoringLink> {
+            var harness = PanelHarness(SatelMonitoringLink())
+            harness.kept = kept
+            harness.open()
+            harness.feed(Array(said.utf8))
+            return harness
+        }
+        let joined = again("EC=b,1,1234,1,110,01,005\r", keeping: event.dropLast())
+        #expect(joined.signals.isEmpty && joined.sent == [[0x3F, 0x0D], Array("+b\r".utf8)])
+        #expect(again("EC=c,1,1234,1,110,01,005\r", keeping: event.dropLast()).signals.count == 1)
+        for seed in UInt64(1)...200 {
+            #expect(again("EC=b,1,1234,1,110,01,005\r", keeping: noise(seed, count: Int(seed % 90))).signals.count == 1)
+        }
+    }
+
+    @Test("Our DTR falls when we end; the module's own is watched as configured")
+    func modemLines() throws {
+        let line = try PseudoTerminal()
+        func serial(_ values: [(String, SettingNode.Value)]) throws -> SerialSettings {
+            let settings = SerialSupport.settings([("port", .string(line.path))] + values)
+            let serial = try SatelMonitoringDriver(settings).serial
+            settings.refuseUnread()
+            #expect(settings.problems.all == [])
+            return serial
+        }
+        #expect(try serial([]).dsr == .onceUp && serial([("dsr", .boolean(true))]).dsr == .required)
+        #expect(try serial([("dsr", .boolean(false))]).dsr == nil)
+        for (settings, hangsUp) in [
+            (try serial([]), true), (SerialSettings(path: line.path, line: try serial([]).line), false),
+        ] {
+            let port = try SerialPort(settings)
+            var got = termios()
+            #expect(tcgetattr(port.descriptor, &got) == 0 && (got.c_cflag & tcflag_t(HUPCL) != 0) == hangsUp)
+        }
     }
 
     @Test("What cannot be read is not confirmed; said again it is told as it is, once")
