@@ -262,7 +262,7 @@ import Testing
     @Test("What was kept is told even if the line is gone")
     func withoutLine() throws {
         let host = ScriptHost(try PseudoTerminal(), [])
-        try host.keep(GalaxyEvent(account: "1234", isOld: false, data: Array("FA1011".utf8), .cp850).kept)
+        try host.keep(GalaxyEvent(account: "1234", isOld: false, data: Array("FA1011".utf8), .cp850).kept(.waits))
         let settings = SerialSupport.settings([("port", .string("/dev/serial/by-id/pulled-out"))])
         let driver = try GalaxyDriver(settings)
         for _ in 0..<2 { #expect(throws: DeviceError.self) { try driver.run(host) } }
