@@ -107,7 +107,9 @@ public struct SatelIntegraLink: PanelLink {
 
     public mutating func tick(at now: Int64) -> [PanelStep] {
         if let asked {
-            return now >= asked.at + Time.answer ? inOneReport(isUnanswered(asked.question, at: now)) : []
+            guard now >= asked.at + Time.answer else { return [] }
+            let steps = isUnanswered(asked.question, at: now)
+            return inOneReport(steps)
         }
         return now >= nextCycle ? begin(at: now) : []
     }
@@ -129,8 +131,11 @@ public struct SatelIntegraLink: PanelLink {
     public mutating func receive(_ byte: UInt8, at now: Int64) -> [PanelStep] {
         reader.receive(byte).flatMap { found -> [PanelStep] in
             switch found {
-            case .strange(let bytes, let why): [.strange(bytes, why: why)]
-            case .frame(let body): inOneReport(answer(body, at: now))
+            case .strange(let bytes, let why): return [.strange(bytes, why: why)]
+            case .frame(let body):
+                // How far the log is told is read when the answer has been judged.
+                let steps = answer(body, at: now)
+                return inOneReport(steps)
             }
         }
     }
