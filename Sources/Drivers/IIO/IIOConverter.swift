@@ -79,9 +79,11 @@ struct IIOConverter {
             offset: try setting("offset", of: only) ?? 0, scale: try setting("scale", of: only) ?? 1)
     }
 
-    /// "in_voltage3_scale", or one for all channels, "in_voltage_scale"; nil where there is none.
+    /// "in_voltage3_scale", or one for all channels, "in_voltage_scale", of differential ones "in_voltage-voltage_scale"
+    /// (the kernel's Documentation/ABI/testing/sysfs-bus-iio); nil where there is none.
     private func setting(_ what: String, of channel: String) throws(DeviceError) -> Double? {
-        for file in ["\(path)/\(channel)_\(what)", "\(path)/in_voltage_\(what)"] {
+        let shared = channel.contains("-") ? "in_voltage-voltage" : "in_voltage"
+        for file in ["\(path)/\(channel)_\(what)", "\(path)/\(shared)_\(what)"] {
             guard let text = text(of: file) else { continue }
             guard let value = Double(text), value.isFinite, what != "scale" || value > 0 else {
                 throw DeviceError("\(file) says \"\(text)\", which is no \(what)")

@@ -72,8 +72,9 @@ final class Housekeeping: Sendable {
         if !summary.isFilling { report(.outbox(.drained), quietly: true) }
         let names = Set(devices.map(\.device.name))
         return Rounds(
-            knownAt: intake.clock().uptime, 
-            left: intake.outbox.allKept().filter { !names.contains($0.key) && $0.value.starts(with: DeviceHost.untold) })
+            knownAt: intake.clock().uptime,
+            left: intake.outbox.allKept().filter { !names.contains($0.key) && $0.value.starts(with: DeviceHost.untold) }
+        )
     }
 
     /// About once a second, and when something was reported.
@@ -108,13 +109,16 @@ final class Housekeeping: Sendable {
     /// A panel was told "received" for it, and its driver, which could read it, is gone: told as it is.
     private func tellLeft(_ left: inout [String: [UInt8]]) {
         for (device, bytes) in left {
-            let words = String(decoding: bytes.dropFirst().map { (0x20..<0x7F).contains($0) ? $0 : 0x20 }, as: UTF8.self)
+            let words = String(
+                decoding: bytes.dropFirst().map { (0x20..<0x7F).contains($0) ? $0 : 0x20 }, as: UTF8.self)
             let codes = Kinds.unclassified.saying(began: true)
             let event = Event(
                 account: account, point: device + ".unclassified", sia: codes.sia, contactID: codes.contactID,
                 qualifier: codes.qualifier, urgency: codes.urgency,
                 text: "\(device), not configured any more, had said: \(words)".limited, occurred: intake.clock())
-            guard (try? intake.take(keeping: Kept(device: device, bytes: [])) { _ in [NewEvent(event)] }) != nil else { continue }
+            guard (try? intake.take(keeping: Kept(device: device, bytes: [])) { _ in [NewEvent(event)] }) != nil else {
+                continue
+            }
             left[device] = nil
         }
     }

@@ -120,6 +120,19 @@ private let withReference: Entries = [("device", .string("mcp3208")), ("referenc
         _ = await host.stop()
     }
 
+    @Test func differentialChannelsShareAScaleOfTheirOwn() async throws {
+        let converters = try Converters()
+        try converters.write("in_voltage_scale", "1")
+        try converters.write("in_voltage-voltage_scale", "0.25")
+        try converters.raw(7, 1000)
+        try converters.write("in_voltage0-voltage1_raw", "2000")  // 2000 * 0.25 of 1000: a half
+        let host = FieldHost()
+        let difference = ("channel", SettingNode.Value.string("voltage0-voltage1"))
+        host.start(try converters.driver([("door", [difference, loop(ofReference)])], withReference))
+        #expect(await host.until { $0.last("door") == .active(false) })
+        _ = await host.stop()
+    }
+
     @Test func convertersAndChannelsAreFoundByName() async throws {
         let converters = try Converters("ads1115", number: 0, label: "cabinet")
         try converters.add("ads1115", number: 1, label: "roof")

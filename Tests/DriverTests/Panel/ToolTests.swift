@@ -186,9 +186,11 @@ import Testing
 
     private func hex(_ text: String) -> String { hexadecimal(Array(text.utf8) + [13]) }
     private var opening: String {
-        "> \(hex("RA001"))\n< \(hex("RA001DOOOOOO"))\n= combus healthy\n= area-1 active false [arming area 1]\n"
+        "> \(hex("RA001"))\n< \(hex("RA001DOOOOOO"))\n= polls healthy\n= combus healthy\n"
+            + "= area-1 active false [arming area 1]\n"
             + "= area-1-alarm active false [unclassified area 1] Area in alarm\n"
-            + "= area-1-trouble active false [trouble area 1] Trouble\n= line healthy\n> \(hex("AL001"))\n"
+            + "= area-1-trouble active false [trouble area 1] Trouble\n"
+            + "= area-1-fire active false [fire area 1] Fire alarm in the area\n= line healthy\n> \(hex("AL001"))\n"
             + "< \(hex("AL001Skola           "))\n"
     }
     private var poll: String { "> \(hex("RA001"))\n< \(hex("RA001DOOOOOO"))\n" }

@@ -94,19 +94,19 @@ private final class StandInImage: ProcessImage, Sendable {
     @Test("What does not last for the hold time is not told; what lasts is told with the time when it began")
     func hold() async throws {
         let host = FieldHost()
-        host.start(try driver([("door", "I_1", "fail-safe")], [("hold", .string("300ms"))]))
+        host.start(try driver([("door", "I_1", "fail-safe")], [("hold", .string("1s"))]))
         #expect(await host.until { $0.last("door") == .active(true) })
         let before = host.now
         image.set(1, true)
         try await Task.sleep(for: .milliseconds(100))
         image.set(1, false)
-        try await Task.sleep(for: .milliseconds(400))
+        try await Task.sleep(for: .milliseconds(1200))
         #expect(host.readings(of: "door") == [.healthy, .active(true)])
         image.set(1, true)
-        let moved = host.now
         #expect(await host.until { $0.last("door") == .active(false) })
+        let told = host.now
         let occurred = try #require(host.state.withLock { $0.signals.last?.occurred })
-        #expect(occurred.uptime >= before.uptime + 500 && occurred.uptime <= moved.uptime + 250)
+        #expect(occurred.uptime >= before.uptime + 1300 && occurred.uptime <= told.uptime - 1000)
         _ = await host.stop()
     }
 

@@ -184,7 +184,9 @@ private struct Line<Link: PanelLink> {
             case .keep(let bytes, let accept, let otherwise, _):
                 precondition((1...Bound.kept).contains(bytes.count))
                 check(otherwise)
-                if refuses { report(otherwise, accept, [], depth) } else {
+                if refuses {
+                    report(otherwise, accept, [], depth)
+                } else {
                     (kept, isTold) = (bytes, false)
                     link.kept(at: now)
                 }
