@@ -1,17 +1,16 @@
 import AlarmProtocol
-import Glibc
 
 /// Asks the units of one bus in turn, and reports what changed. Lives within one `run`.
 struct ModbusPoller {
     /// A block, and how its unit has refused it.
-    private struct Reading {
+    struct Reading {
         var block: ReadBlock
         var refusals = 0
         /// A refused block is left alone until then.
         var retry: ContinuousClock.Instant?
     }
 
-    private struct PointState {
+    struct PointState {
         var told: Bool?
         /// What of it is in fault.
         var faults: Set<Fault> = []
@@ -22,9 +21,9 @@ struct ModbusPoller {
     }
 
     /// What stands of a point's fault: it cannot be read, or its pulses cannot be caught.
-    private enum Fault { case reading, catching }
+    enum Fault { case reading, catching }
     /// What was read of a point before its input, in this poll.
-    private struct Evidence {
+    struct Evidence {
         var latched: Bool?
         var count: UInt32?
     }
@@ -32,30 +31,30 @@ struct ModbusPoller {
     /// How often a refused block is tried again.
     private static let refusedPause: Duration = .seconds(10)
     /// Refusals of a kind that may pass, or readings that disagree, in a row that make a fault.
-    private static let patience = 3
+    static let patience = 3
 
-    private let driver: ModbusDriver
-    private let link: ModbusLink
-    private let host: any Host
+    let driver: ModbusDriver
+    let link: ModbusLink
+    let host: any Host
     private let clearsLatches: Bool
     /// By unit.
-    private var readings: [Int: [Reading]]
-    private var schedule: BusSchedule
-    private var states: [PointState]
-    private var watches: [PulseWatch]
+    var readings: [Int: [Reading]]
+    var schedule: BusSchedule
+    var states: [PointState]
+    var watches: [PulseWatch]
     private var loops: [Int: SupervisedLoop]
     private var evidence: [Int: Evidence] = [:]
     private var lastTaken: [ContinuousClock.Instant?]
     private var heartbeats: [Int: ModbusHeartbeat] = [:]
     /// Latches have been cleared with success, by unit and coil.
-    private var clearWorks: Set<[Int]> = []
-    private let limits: ReadPlan.Limits
-    private var writing: ModbusWriting
+    var clearWorks: Set<[Int]> = []
+    let limits: ReadPlan.Limits
+    var writing: ModbusWriting
     /// Who was asked last in vain, and when: what comes unasked is its late reply.
     private var silent: (unit: Int, at: ContinuousClock.Instant)?
     /// What an output is to be has changed since the outputs were last hurried.
     private var outputsChanged = false
-    private var signals: [Signal] = []
+    var signals: [Signal] = []
     /// How long the reply of the unit whose turn it is is waited for.
     private var allowed: Duration = .zero
     /// The longest reply of this poll.
@@ -111,7 +110,7 @@ struct ModbusPoller {
     }
 
     /// Reports what was found, and keeps from which counts it was found only when that is on disk.
-    private mutating func deliver() throws {
+    mutating func deliver() throws {
         let reports = signals
         signals = []
         let isDelivered = try host.deliver(reports) {
@@ -179,7 +178,7 @@ struct ModbusPoller {
     }
 
     /// What a reply says of the whole unit: why it failed; nil where it answered.
-    private mutating func unitFailure(_ unit: Int, _ reply: ModbusReply) throws -> String? {
+    mutating func unitFailure(_ unit: Int, _ reply: ModbusReply) throws -> String? {
         switch reply {
         case .values: return nil
         case .exception(5), .exception(6):
@@ -216,139 +215,6 @@ struct ModbusPoller {
                 driver.bus.isSerial && !what.hasPrefix("unit ")
                 ? "; look for noise, two units of one number, and a wrong speed or parity" : ""
             return fail(unit, "its replies cannot be read: \(what)\(hint)", schedule.failed(unit, at: .now))
-        }
-    }
-
-    // MARK: Latches
-
-    /// Clears the latches of the unit's inputs that are at rest again, after what they said is on disk. One coil may clear
-    /// all of them: where another has been set meanwhile, that is told first.
-    private mutating func clearLatches(of unit: Int) throws {
-        let set = driver.points.indices.filter { index in
-            driver.points[index].unit == unit && driver.points[index].latch != nil
-                && watches[index].latchIsKnown && watches[index].lastActive == false
-        }
-        for clear in Set(set.compactMap { driver.points[$0].latch?.clear }).sorted(by: { $0.register < $1.register }) {
-            let sharing = driver.points.indices.filter {
-                driver.points[$0].unit == unit && driver.points[$0].latch?.clear == clear
-            }
-            guard let before = try latches(sharing, of: unit) else { return }
-            if before.contains(where: { $0.value && !watches[$0.key].latchIsKnown }) {
-                schedule.postpone(unit, to: .now)
-                continue
-            }
-            let block = WriteBlock(unit: unit, place: .coil, start: clear.register, outputs: [])
-            let reply = try inTurn { [host] in try $0.write(block, [clear.value], showing: host) }
-            if try unitFailure(unit, reply) != nil { return }
-            if case .exception(let code) = reply {
-                uncleared(
-                    set,
-                    "unit \(unit) refuses to clear its latch by coil \(clear.register): \(ModbusReply.words(for: code))"
-                )
-                continue
-            }
-            guard let after = try latches(sharing, of: unit) else { return }
-            let works = clearWorks.contains([unit, clear.register])
-            if !works, after.allSatisfy({ !$0.value }) { clearWorks.insert([unit, clear.register]) }
-            for (index, isSet) in after.sorted(by: { $0.key < $1.key }) {
-                if !isSet {
-                    isCleared(index)
-                } else if set.contains(index) {
-                    // It may have been set anew: that is told with the next poll, before it is cleared again. Where nobody
-                    // has seen yet that this coil clears anything, once.
-                    if states[index].uncleared < (works ? Self.patience - 1 : 1) { watches[index].latchIsKnown = false }
-                    uncleared([index], "its latch stays set after coil \(clear.register) was written")
-                }
-            }
-        }
-        try deliver()
-    }
-
-    private mutating func isCleared(_ index: Int) {
-        watches[index].latchIsKnown = false
-        states[index].uncleared = 0
-        heal(index, .catching)
-    }
-
-    private mutating func uncleared(_ points: [Int], _ why: String) {
-        for index in points {
-            states[index].uncleared = min(states[index].uncleared + 1, Self.patience)
-            if states[index].uncleared == Self.patience {
-                fault(index, .catching, "\(why): pulses between two readings are not seen")
-            }
-        }
-    }
-
-    /// Whether each of these points' latches is set; nil when the unit failed.
-    private mutating func latches(_ points: [Int], of unit: Int) throws -> [Int: Bool]? {
-        var found: [Int: Bool] = [:]
-        for block in ReadPlan.latches(points, of: driver.points, limits: limits) {
-            let reply = try request(block)
-            if try unitFailure(unit, reply) != nil { return nil }
-            guard case .values(let values) = reply else { return nil }
-            for member in block.members { found[member.point] = values[member.register - block.start] != 0 }
-        }
-        return found
-    }
-
-    // MARK: Outputs
-
-    /// Writes the unit's outputs as the host asks for them, each time anew: a module that was without power, or whose own
-    /// watchdog has run out, gets them back.
-    /// - Returns: why the unit failed, nil when it did not; whether it answered.
-    private mutating func writeOutputs(of unit: Int) throws -> (failure: String?, hasAnswered: Bool) {
-        var hasAnswered = false
-        for index in writing.due(unit, at: .now) {
-            let block = writing.blocks[index]
-            let bits = writing.bits(index, wanted: host.output)
-            let reply = try inTurn { [host] in try $0.write(block, bits, showing: host) }
-            if let failure = try unitFailure(unit, reply) { return (failure, hasAnswered) }
-            hasAnswered = true
-            host.answers()
-            if case .exception(let code) = reply {
-                signals += writing.refused(index, code, ModbusReply.words(for: code), at: .now)
-                continue
-            }
-            let read = try readBack(index)
-            if let failure = try unitFailure(unit, read) { return (failure, hasAnswered) }
-            guard case .values(let values) = read, writing.isReadable(index) else {
-                signals += writing.written(index, bits, read: nil)
-                continue
-            }
-            signals += writing.written(index, bits, read: values)
-        }
-        return (nil, hasAnswered)
-    }
-
-    private mutating func readBack(_ index: Int) throws -> ModbusReply {
-        guard writing.isReadable(index) else { return .values([]) }
-        let block = writing.blocks[index].readBlock
-        let reply = try request(block)
-        if case .exception(let code) = reply, (1...3).contains(code) {
-            log(.notice, block, "cannot be read back, \(ModbusReply.words(for: code)): what is written is believed")
-            writing.cannotBeRead(index)
-        }
-        return reply
-    }
-
-    /// While a report cannot be stored, and nothing is read.
-    private mutating func writeAllOutputs() throws {
-        for unit in writing.units.sorted() where schedule.isAlive(unit) {
-            allow(unit)
-            _ = try writeOutputs(of: unit)
-        }
-    }
-
-    /// How long the units are told at a stop that everything is off.
-    private static let farewell: Duration = .seconds(2)
-
-    /// The driver stops: every output off, as far as that can be had in a short time.
-    mutating func switchOff() {
-        let deadline = ContinuousClock.now + Self.farewell
-        for index in writing.blocks.indices where schedule.isAlive(writing.blocks[index].unit) && .now < deadline {
-            // The host waits for nothing any more, and a frame must not run into the one before it.
-            usleep(UInt32(min(silence, .milliseconds(999)).components.attoseconds / 1_000_000_000_000))
-            _ = try? link.write(writing.blocks[index], writing.bits(index, wanted: host.output), showing: host)
         }
     }
 
@@ -410,13 +276,13 @@ struct ModbusPoller {
         driver.points[member.point].counter?.value(values)
     }
 
-    private mutating func request(_ block: ReadBlock) throws -> ModbusReply {
+    mutating func request(_ block: ReadBlock) throws -> ModbusReply {
         try inTurn { [host] in try $0.read(block, showing: host) }
     }
 
     /// One request, with the silence before it that the line needs. What has come unasked is thrown away first: it would
     /// be taken for the reply.
-    private mutating func inTurn(_ request: (ModbusLink) throws -> ModbusReply) throws -> ModbusReply {
+    mutating func inTurn(_ request: (ModbusLink) throws -> ModbusReply) throws -> ModbusReply {
         try pause(until: lastTraffic + silence)
         if let late = silent, link.hasStrayBytes {
             schedule.wasLate(late.unit)
@@ -430,12 +296,12 @@ struct ModbusPoller {
         return reply
     }
 
-    private var silence: Duration {
+    var silence: Duration {
         guard case .serial(let serial) = driver.bus.transport else { return driver.bus.gap }
         return max(driver.bus.gap, serial.line.frameSilence)
     }
 
-    private mutating func allow(_ unit: Int) {
+    mutating func allow(_ unit: Int) {
         allowed = schedule.patience(unit, at: .now)
         link.allow(allowed)
     }
@@ -516,7 +382,7 @@ struct ModbusPoller {
     }
 
     /// How often the point has been active since its last reading without being seen so.
-    private mutating func pulses(of index: Int, isActive: Bool, wasActive: Bool?) -> Int {
+    mutating func pulses(of index: Int, isActive: Bool, wasActive: Bool?) -> Int {
         defer { lastTaken[index] = .now }
         let point = driver.points[index]
         if let latched = evidence[index]?.latched {
@@ -565,14 +431,14 @@ struct ModbusPoller {
         return reading
     }
 
-    private mutating func fault(_ point: Int, _ what: Fault, _ why: String) {
+    mutating func fault(_ point: Int, _ what: Fault, _ why: String) {
         let isFirst = states[point].faults.isEmpty
         states[point].faults.insert(what)
         guard isFirst else { return }
         signals.append(Signal(point: driver.points[point].name, .fault("\(driver.points[point].name): \(why)")))
     }
 
-    private mutating func heal(_ point: Int, _ what: Fault) {
+    mutating func heal(_ point: Int, _ what: Fault) {
         guard states[point].faults.remove(what) != nil, states[point].faults.isEmpty else { return }
         signals.append(Signal(point: driver.points[point].name, .healthy))
     }
@@ -594,7 +460,7 @@ struct ModbusPoller {
         return "unit \(unit): \(why)"
     }
 
-    private func log(_ level: LogLevel, _ block: ReadBlock, _ message: String) {
+    func log(_ level: LogLevel, _ block: ReadBlock, _ message: String) {
         let addresses = "\(block.start) to \(block.start + block.count - 1)"
         host.log(level, "unit \(block.unit), \(block.table) \(addresses): \(message)")
     }
