@@ -297,7 +297,9 @@ struct UplinkTests {
         let box = try Box(
             scratch.path,
             [
-                testPath("fibre", to: "a", port: a.service.port), testPath("mobile", to: "b", port: b.service.port),
+                // Long: on a busy machine a slow ACK must not pass for a dead path.
+                testPath("fibre", to: "a", port: a.service.port, timeout: .seconds(5)),
+                testPath("mobile", to: "b", port: b.service.port, timeout: .seconds(5)),
                 testPath("dead", to: "b", port: 1),
             ])
         let alive = try box.outbox.append([NewEvent(sample("test.mobile", text: "over mobile"), onlyOver: "mobile")])

@@ -3,45 +3,60 @@ import Testing
 
 @testable import Drivers
 
-/// A TCP listener that answers each request with what a function makes of it, and hangs up when that is nil.
-private final class LyingServer: Sendable {
+/// A TCP listener: one connection after the other, each as `talk` has it.
+private final class Listener: Sendable {
     let port: Int
-    private let listener: Int32
+    private let descriptor: Int32
 
-    init(_ answer: @escaping @Sendable ([UInt8]) -> [[UInt8]]?) throws {
+    init(_ talk: @escaping @Sendable (_ connection: Int32) -> Void) throws {
         port = try freePort()
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         address.sin_port = UInt16(port).bigEndian
         let listening = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 && listen(listener, 8) == 0
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 && listen(descriptor, 8) == 0
             }
         }
         try #require(listening, "cannot listen on \(port)")
-        Thread.detachNewThread { [listener] in
+        Thread.detachNewThread { [descriptor] in
             while true {
-                let connection = accept(listener, nil, nil)
+                let connection = accept(descriptor, nil, nil)
                 guard connection >= 0 else { return }
-                var request = [UInt8](repeating: 0, count: 260)
-                while true {
-                    let count = recv(connection, &request, request.count, 0)
-                    guard count > 0, let pieces = answer(Array(request[..<count])) else { break }
-                    for piece in pieces {
-                        _ = send(connection, piece, piece.count, Int32(MSG_NOSIGNAL))
-                        if pieces.count > 1 { usleep(20_000) }
-                    }
-                }
+                talk(connection)
                 close(connection)
             }
         }
     }
 
+    /// Answers each request with what a function makes of it, and hangs up when that is nil.
+    static func lying(_ answer: @escaping @Sendable ([UInt8]) -> [[UInt8]]?) throws -> Listener {
+        try Listener { connection in
+            var request = [UInt8](repeating: 0, count: 260)
+            while true {
+                let count = recv(connection, &request, request.count, 0)
+                guard count > 0, let pieces = answer(Array(request[..<count])) else { return }
+                for piece in pieces {
+                    _ = send(connection, piece, piece.count, Int32(MSG_NOSIGNAL))
+                    if pieces.count > 1 { usleep(20_000) }
+                }
+            }
+        }
+    }
+
+    /// Sends zeros as fast as they are taken.
+    static func flooding() throws -> Listener {
+        try Listener { connection in
+            let zeros = [UInt8](repeating: 0, count: 65_536)
+            while send(connection, zeros, zeros.count, Int32(MSG_NOSIGNAL)) > 0 {}
+        }
+    }
+
     deinit {
-        shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
+        shutdown(descriptor, Int32(SHUT_RDWR))
+        close(descriptor)
     }
 }
 
@@ -76,7 +91,7 @@ private func reply(_ request: [UInt8], _ function: UInt8, _ data: [UInt8], lengt
     ]
 
     @Test(arguments: lies.indices) func isNotBelieved(lie: Int) async throws {
-        let server = try LyingServer(Self.lies[lie].answer)
+        let server = try Listener.lying(Self.lies[lie].answer)
         defer { withExtendedLifetime(server) {} }
         let (settings, problems) = table(
             "device.modbus.test",
@@ -108,7 +123,7 @@ private func reply(_ request: [UInt8], _ function: UInt8, _ data: [UInt8], lengt
 
     /// A peer that never stops sending is lost, and holds up nothing: the driver still stops at once.
     @Test func aFloodEndsTheConnection() async throws {
-        let flood = try Flood()
+        let flood = try Listener.flooding()
         defer { withExtendedLifetime(flood) {} }
         let (settings, problems) = table(
             "device.modbus.test",
@@ -128,40 +143,5 @@ private func reply(_ request: [UInt8], _ function: UInt8, _ data: [UInt8], lengt
         }
         #expect("\(error)".contains("sends without end"), "\(error)")
         #expect(host.readings(of: "door").isEmpty)
-    }
-}
-
-/// A TCP listener that sends zeros as fast as they are taken.
-private final class Flood: Sendable {
-    let port: Int
-    private let listener: Int32
-
-    init() throws {
-        port = try freePort()
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        address.sin_port = UInt16(port).bigEndian
-        let listening = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 && listen(listener, 8) == 0
-            }
-        }
-        try #require(listening, "cannot listen on \(port)")
-        Thread.detachNewThread { [listener] in
-            while true {
-                let connection = accept(listener, nil, nil)
-                guard connection >= 0 else { return }
-                let zeros = [UInt8](repeating: 0, count: 65_536)
-                while send(connection, zeros, zeros.count, Int32(MSG_NOSIGNAL)) > 0 {}
-                close(connection)
-            }
-        }
-    }
-
-    deinit {
-        shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
     }
 }
