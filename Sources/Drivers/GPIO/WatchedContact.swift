@@ -53,11 +53,12 @@ struct WatchedContact: Sendable {
 
 /// The clock of the edges (CLOCK_MONOTONIC) and the host's, read together, so that one can be said in the other.
 struct ContactClocks {
-    let edges = monotonicNanoseconds()
+    let edges: Int64
     let instant = ContinuousClock.now
     let host: Moment
 
-    init(_ host: any Host) { self.host = host.now }
+    init(_ host: any Host) { self.init(monotonicNanoseconds(), host.now) }
+    init(_ edges: Int64, _ host: Moment) { (self.edges, self.host) = (edges, host) }
 
     func instant(_ time: Int64) -> ContinuousClock.Instant { instant + .nanoseconds(time - edges) }
 

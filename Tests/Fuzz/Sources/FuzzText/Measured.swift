@@ -2,11 +2,10 @@ import AlarmProtocol
 
 @testable import Drivers
 
-/// Numbers that a converter, a Modbus unit or a process image gives.
+/// Numbers that a converter or a process image gives.
 func measured(_ input: [UInt8]) {
     loop(input)
     image(input)
-    passages(input)
 }
 
 /// Eight bytes are a reading, whatever number they are, and the next how long after the one before.
@@ -33,7 +32,7 @@ private func loop(_ input: [UInt8]) {
             told.insert(signal.point)
         }
         _ = loop.take(Int(truncatingIfNeeded: bits) >> 8, at: now, moment: moment)
-        precondition(!loop.described(reading).isEmpty && !loop.described(Double(bits)).isEmpty)
+        precondition(!loop.reading(reading).described.isEmpty && !loop.reading(Double(bits)).described.isEmpty)
     }
     precondition(told.count <= 3, "a loop has more names than it said")
 }
@@ -67,19 +66,9 @@ private func image(_ input: [UInt8]) {
     for time in 0..<4 {
         _ = try? point.look(in: image, modules)
         guard let place = point.place, let bytes = try? image.bytes(place.address..<place.address + 1) else { return }
-        for signal in point.read(bytes, from: place.address, at: Int64(time) * 50_000_000) {
+        let moment = Moment(utc: 0, uptime: Int64(time) * 50, clock: .known)
+        for signal in point.read(bytes, from: place.address, at: ContactClocks(Int64(time) * 50_000_000, moment)) {
             precondition(!signal.summary.isEmpty)
-        }
-    }
-}
-
-/// What a unit answered, for a person who watches.
-private func passages(_ input: [UInt8]) {
-    let values = input.prefix(250).map { UInt16($0) << 8 | UInt16(input.count & 255) }
-    for table in [ModbusTable.discreteInput, .holdingRegister] {
-        let block = ReadBlock(unit: 1, table: table, members: [.init(point: 0, register: 7, words: values.count)])
-        for reply in [ModbusReply.values(values), .exception(values.count), .silence, .garbled("\(values.count)")] {
-            precondition(!block.passage(of: reply, after: .milliseconds(5)).meaning.isEmpty)
         }
     }
 }
