@@ -36,6 +36,7 @@ unit: # The Swift tests
 	Tests/Standins/libgpiod/build.sh .build-standin
 	mkdir -p .build-standin/board && : > .build-standin/board/board
 	swift build --build-tests
+	scripts/fuzz.sh check
 	LD_LIBRARY_PATH=$(CURDIR)/.build-standin LARMNOD_FAKE_GPIO=$(CURDIR)/.build-standin/board swift test --skip-build
 
 gpiod2: # The GPIO tests again, with libgpiod 2.x, which is built from its source
