@@ -165,6 +165,9 @@ final class Field {
             self.pending = nil
         }
         guard let call, call.text != told else { return }
+        // Cut off twice, before the panel had its answer and when what was kept had just been told: it says it again, and
+        // nothing is known of that (docs/decisions/0073).
+        if world.ledger.told(call.text) != nil { unkept.insert(call.text) }
         do { try host.keep(Self.bytes(call)) } catch {
             guard !disk_is_dead() else { return }
             unkept.insert(call.text)
