@@ -208,7 +208,7 @@ final class Field {
             world.violate(
                 .durable, "the panel was told that \"\(last)\" was received, and it is neither stored nor kept")
         }
-        if let kept, let entry = world.ledger.told(kept), !entry.isVolatile {
+        if let kept, tellsOnce(kept), let entry = world.ledger.told(kept), !entry.isVolatile {
             world.violate(.restart, "\(entry.what) is stored, and still kept: it would be told again")
         }
     }
